@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is right: pure Python, no input or output, nothing imported from the rest of the harness."""
