@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The system under test as scenarios meet it: its programs, driven from outside."""
+
+from harness.sut.chat import Chat, ChatEnd
+from harness.sut.cryptoctl import Cryptoctl, CryptoctlError, CryptoFile
+
+__all__ = ["Chat", "ChatEnd", "CryptoFile", "Cryptoctl", "CryptoctlError"]
