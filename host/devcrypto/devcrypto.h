@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The semantics of /dev/crypto over libcrypto: open files, sessions, and the calls on them.
+ *
+ * Every function returns 0 or a negative errno and may be called from any thread.  Calls on different
+ * sessions run at the same time; calls on one session run one after another.
+ */
+#ifndef DEVCRYPTO_H
+#define DEVCRYPTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "devcrypto-abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * What one open file may use; 0 means no limit.  A session beyond max_sessions is -ENOMEM, a request of
+ * more than max_len bytes is -EINVAL (checked where a length that is no multiple of the block is).
+ */
+struct devcrypto_limits {
+    unsigned int max_sessions;
+    size_t max_len;
+};
+
+/* One open file: its sessions are seen by whoever holds a reference, and by nobody else. */
+struct devcrypto_file;
+
+/*
+ * How the caller's memory is reached.  Each function copies all of it and returns 0, or returns -EFAULT;
+ * one that fails half way may have copied a part.  len is never 0.
+ */
+struct devcrypto_mem {
+    void *opaque;
+    int (*copy_in)(void *opaque, void *dst, uint64_t uaddr, size_t len);
+    int (*copy_out)(void *opaque, uint64_t uaddr, const void *src, size_t len);
+};
+
+/* Makes an open file with one reference.  limits may be NULL.  -ENOMEM. */
+int devcrypto_open(const struct devcrypto_limits *limits, struct devcrypto_file **out);
+
+/* Takes one more reference, as dup() does. */
+void devcrypto_ref(struct devcrypto_file *f);
+
+/* Gives a reference back; with the last one all sessions end and their keys are cleansed. NULL is fine. */
+void devcrypto_unref(struct devcrypto_file *f);
+
+/*
+ * Direct calls, for a caller that already holds the bytes.
+ *
+ * devcrypto_session_create: CIOCGSESSION.  cipher or mac may be 0, not both.  -EINVAL for an algorithm or
+ * a key length that is not supported, -EFAULT for a NULL key with a length, -ENOMEM at the limit.
+ */
+int devcrypto_session_create(struct devcrypto_file *f, uint32_t cipher, const void *key, size_t keylen,
+                             uint32_t mac, const void *mackey, size_t mackeylen, uint32_t *ses);
+
+/* CIOCFSESSION: 0 also for an id that is unknown.  A call that is using the session still finishes. */
+int devcrypto_session_free(struct devcrypto_file *f, uint32_t ses);
+
+/*
+ * CIOCCRYPT of a cipher session; a session with a mac is -EINVAL here (its digest has no place to go: use
+ * devcrypto_ioctl).  iv (16 bytes) NULL goes on from the session's last IV.  iv_out (16 bytes) not NULL
+ * receives the updated IV of a call that succeeded, whatever the flags say; it may be the same as iv.
+ * src and dst are either the same or do not overlap.  -EINVAL for an unknown session, an op, a length;
+ * -EFAULT for a NULL src or dst with a length.  On an error dst is untouched.
+ */
+int devcrypto_crypt(struct devcrypto_file *f, uint32_t ses, uint32_t op, uint32_t flags, const uint8_t *iv,
+                    uint8_t *iv_out, const void *src, void *dst, size_t len);
+
+/* How many sessions are open. */
+unsigned int devcrypto_session_count(struct devcrypto_file *f);
+
+/*
+ * The whole ioctl ABI: cmd and arg as given to ioctl(2), pointers reached through mem.  mem NULL means
+ * this process's own memory: a bad pointer is -EFAULT and never a signal.  Memory used does not grow with
+ * the length of a request.
+ *
+ * CIOCGSESSION, CIOCFSESSION, CIOCCRYPT, CIOCASYMFEAT; everything else is -EINVAL.  CRIOGET is too, since
+ * there are no descriptors here: whoever has them makes the new one and takes a reference for it.
+ */
+int devcrypto_ioctl(struct devcrypto_file *f, unsigned long cmd, uint64_t arg, const struct devcrypto_mem *mem);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
