@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /*
  * What one open file may use; 0 means no limit.  A session beyond max_sessions is -ENOMEM, a request of
@@ -83,6 +84,7 @@ unsigned int devcrypto_session_count(struct devcrypto_file *f);
  */
 int devcrypto_ioctl(struct devcrypto_file *f, unsigned long cmd, uint64_t arg, const struct devcrypto_mem *mem);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
