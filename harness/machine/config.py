@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a guest is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from harness.machine import rundir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.machine.accelerator import Accelerator
+
+
+class QemuParts(Protocol):
+    """A QEMU to run: its program, the folder of its firmware, and what it was built from."""
+
+    @property
+    def binary(self) -> Path: ...
+    @property
+    def firmware(self) -> Path: ...
+    @property
+    def identity(self) -> str: ...
+
+
+class KernelParts(Protocol):
+    """A guest kernel that QEMU can load."""
+
+    @property
+    def image(self) -> Path: ...
+    @property
+    def identity(self) -> str: ...
+
+
+class ImageParts(Protocol):
+    """The guest's root file system."""
+
+    @property
+    def initramfs(self) -> Path: ...
+
+
+class KeyParts(Protocol):
+    """The key that the guest's root account accepts."""
+
+    @property
+    def private(self) -> Path: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineConfig:
+    """Everything that decides how a guest is started.
+
+    Attributes:
+        qemu, kernel, image, ssh_key: the artifacts that it is made of.
+        accelerator: how QEMU runs the guest's code; see :func:`harness.machine.accelerator.prove`.
+        run_root: folder in which the guest's private run directory is made.
+        devices: ``-device`` values; each gets the id ``crypto0``, ``crypto1``... and a slot of its own.
+        spare_slots: further slots, for devices that are plugged in later.
+        kernel_args: appended to the kernel's command line.
+        timeout_scale: the user's factor on every time-out.
+        keep: leave the run directory behind for a person to look at.
+    """
+
+    qemu: QemuParts
+    kernel: KernelParts
+    image: ImageParts
+    ssh_key: KeyParts
+    accelerator: Accelerator
+    run_root: Path = field(default_factory=rundir.runtime_root)
+    memory_mib: int = 256
+    cpus: int = 1
+    devices: tuple[str, ...] = ("virtio-cryptodev-pci",)
+    spare_slots: int = 2
+    kernel_args: tuple[str, ...] = ()
+    timeout_scale: float = 1.0
+    keep: bool = False

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel's log, read as it comes from its own serial port."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import re
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import MachineError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.machine.deadlines import Deadline
+    from harness.machine.lifeline import Lifeline
+
+_READ_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of the kernel's log.
+
+    Attributes:
+        number: its place in the log, from 0.  A line that is told of again while it grows keeps its number.
+        text: the line without its end.
+        at: monotonic seconds at which its last part arrived.
+        complete: whether its end has arrived.
+    """
+
+    number: int
+    text: str
+    at: float
+    complete: bool = True
+
+
+class KernelLog:
+    """Keeps every line with the time of its arrival and tells subscribers at once.
+
+    It exists before the guest does, so that who subscribes first misses nothing.
+    """
+
+    def __init__(self, lifeline: Lifeline, *, copy: Path | None = None) -> None:
+        """Make an empty log; ``copy`` is a file that gets every byte as it arrives."""
+        self._lifeline = lifeline
+        self._copy = copy
+        # Guards all below; waiters sleep on it.  Subscribers are called without it.
+        self._changed = threading.Condition()
+        self._lines: list[LogLine] = []
+        self._partial = ""
+        self._subscribers: list[tuple[Callable[[LogLine], None], Callable[[], None] | None]] = []
+        self._closed = False
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        lifeline.on_cut(self._wake)
+
+    def attach(self, source: socket.socket, copy: Path | None = None) -> None:
+        """Start reading from ``source`` until its end, in a thread; ``copy`` as for the constructor."""
+        self._copy = copy or self._copy
+        threading.Thread(target=self._read, args=(source,), name="kernel-log", daemon=True).start()
+
+    def subscribe(
+        self, on_line: Callable[[LogLine], None], on_close: Callable[[], None] | None = None
+    ) -> Callable[[], None]:
+        """Have ``on_line`` called for every line as it arrives, and for a line that grows at each piece.
+
+        Calls come from the reader's thread, in order.  ``on_close`` is called once after the last line, before
+        anybody else learns that the log has ended.
+
+        Returns:
+            A function that takes the subscription back.
+        """
+        entry = (on_line, on_close)
+        with self._changed:
+            self._subscribers.append(entry)
+
+        def unsubscribe() -> None:
+            with self._changed, contextlib.suppress(ValueError):
+                self._subscribers.remove(entry)
+
+        return unsubscribe
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All lines so far; the last one may still grow."""
+        return self.since(0)
+
+    @property
+    def entries(self) -> tuple[LogLine, ...]:
+        """All complete lines with their times."""
+        with self._changed:
+            return tuple(self._lines)
+
+    @property
+    def text(self) -> str:
+        """The log as one string."""
+        return "\n".join(self.lines)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the log has ended."""
+        return self._closed
+
+    def mark(self) -> int:
+        """Return the present place in the log, for :meth:`since` and :meth:`wait_for`."""
+        with self._changed:
+            return len(self._lines)
+
+    def since(self, mark: int) -> tuple[str, ...]:
+        """Return the lines from ``mark`` on."""
+        with self._changed:
+            return self._since(mark)
+
+    def tail(self, count: int = 20) -> tuple[str, ...]:
+        """Return the last lines."""
+        return self.since(0)[-count:]
+
+    def wait_for(self, pattern: str | re.Pattern[str], deadline: Deadline, *, since: int = 0) -> re.Match[str]:
+        """Wait until a line from ``since`` on matches; the deadline tells what for.
+
+        Raises:
+            WaitTimeoutError: no such line came.
+            HarnessError: the guest was lost meanwhile.
+        """
+        compiled = re.compile(pattern)
+        with self._changed:
+            while True:
+                for line in self._since(since):
+                    if found := compiled.search(line):
+                        return found
+                self._lifeline.check()
+                if self._closed:
+                    break
+                if not (wait := deadline.slice()):
+                    raise deadline.failure(f"the kernel log had no {compiled.pattern!r}", self._since(0)[-20:])
+                self._changed.wait(wait)
+        if error := self._lifeline.verdict():
+            raise error
+        raise MachineError(f"waiting for {deadline.reason}", "the kernel log ended", evidence=self.tail())
+
+    def wait_closed(self, seconds: float) -> bool:
+        """Wait until everything that the guest wrote has been read and told of; returns whether it has."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closed, seconds)
+
+    def feed(self, data: bytes) -> None:
+        """Take in bytes of the log, as the reader's thread does; tests and replays call it themselves."""
+        self._take(self._decoder.decode(data))
+
+    def end(self) -> None:
+        """Take in the end of the log: what is left of an unfinished line becomes a line."""
+        self._take(self._decoder.decode(b"", final=True))
+        if self._partial:
+            self._take("\n")
+        for _, on_close in tuple(self._subscribers):
+            if on_close is not None:
+                on_close()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _read(self, source: socket.socket) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.end)
+            copy = stack.enter_context(self._copy.open("ab", buffering=0)) if self._copy else None
+            # A reset is one more way for a dying QEMU to end its side.
+            stack.enter_context(contextlib.suppress(OSError))
+            while data := source.recv(_READ_BYTES):
+                if copy is not None:
+                    with contextlib.suppress(OSError):  # a full disk must not blind the watchers
+                        copy.write(data)
+                self.feed(data)
+
+    def _take(self, text: str) -> None:
+        if not text:
+            return
+        now = time.monotonic()
+        with self._changed:
+            *whole, rest = (self._partial + text).split("\n")
+            first = len(self._lines)
+            events = [LogLine(first + index, line.rstrip("\r"), now) for index, line in enumerate(whole)]
+            self._lines += events
+            self._partial = rest
+            if rest:
+                events.append(LogLine(len(self._lines), rest.rstrip("\r"), now, complete=False))
+            subscribers = tuple(self._subscribers)
+            self._changed.notify_all()
+        for event in events:
+            for on_line, _ in subscribers:
+                on_line(event)
+
+    def _since(self, mark: int) -> tuple[str, ...]:
+        lines = [line.text for line in self._lines[mark:]]
+        if self._partial:
+            lines.append(self._partial.rstrip("\r"))
+        return tuple(lines)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()

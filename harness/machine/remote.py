@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A program in the guest behind an SSH channel: its three streams and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+from harness.errors import MachineError
+from harness.machine.deadlines import SLICE
+from harness.machine.dialogue import DEFAULT_SECONDS, Dialogue
+from harness.machine.result import CommandResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import paramiko
+
+    from harness.machine.deadlines import Deadline, Deadlines
+    from harness.machine.lifeline import Lifeline
+
+_T = TypeVar("_T")
+_READ_BYTES = 65536
+_SEND_BYTES = 32768
+_EVIDENCE_LINES = 10
+
+
+class OutputStream:
+    """One output stream of a program, kept whole; ``wait`` and ``close`` are for :class:`RemoteProcess`."""
+
+    def __init__(self, name: str, changed: threading.Condition) -> None:
+        """Make an empty stream; ``changed`` guards it and is notified when it grows or ends."""
+        self.name = name
+        self._changed = changed
+        self._data = bytearray()
+        self._taken = 0
+        self.ended = False
+
+    @property
+    def data(self) -> bytes:
+        """Everything so far."""
+        with self._changed:
+            return bytes(self._data)
+
+    @property
+    def text(self) -> str:
+        """Everything so far as text."""
+        return self.data.decode("utf-8", errors="replace")
+
+    def tail(self) -> tuple[str, ...]:
+        """Return the last lines."""
+        return tuple(self.text[-8192:].splitlines()[-_EVIDENCE_LINES:])
+
+    def feed(self, data: bytes) -> None:
+        """Take in what arrived; nothing means the end."""
+        with self._changed:
+            self._data += data
+            self.ended = self.ended or not data
+            self._changed.notify_all()
+
+    def take_line(self) -> bytes | None:
+        """Return the next line with its end, the rest if the stream has ended, or None when there is no line yet."""
+        end = self._data.find(b"\n", self._taken) + 1
+        if not end and self.ended:
+            end = len(self._data)
+        if end <= self._taken and not self.ended:
+            return None
+        line = bytes(self._data[self._taken : end])
+        self._taken = end
+        return line
+
+    def take_match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """Return the next match and move behind it, or None when there is none yet."""
+        if found := pattern.search(self._data, self._taken):
+            self._taken = found.end()
+            # A match keeps its subject alive; a bytearray that is still looked at could not grow.
+            return pattern.search(bytes(self._data[found.start() : found.end()])) or found
+        return None
+
+
+class RemoteProcess:
+    """A program in the guest without a terminal.
+
+    Its output is read as it comes, so that it never stands still because nobody looked.
+
+    Attributes:
+        command: what was started.
+        stdout, stderr: its outputs.
+    """
+
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        command: str,
+        *,
+        deadlines: Deadlines,
+        lifeline: Lifeline,
+        evidence: Callable[[], tuple[str, ...]],
+    ) -> None:
+        """Read the outputs of ``command``, which runs behind ``channel``."""
+        self.command = command
+        self._channel, self._deadlines, self._lifeline, self._evidence = channel, deadlines, lifeline, evidence
+        self._changed = threading.Condition()
+        self.stdout = OutputStream("standard output", self._changed)
+        self.stderr = OutputStream("standard error", self._changed)
+        channel.settimeout(SLICE)
+        for stream, receive in ((self.stdout, channel.recv), (self.stderr, channel.recv_stderr)):
+            threading.Thread(target=self._pump, args=(stream, receive), name="ssh-pump", daemon=True).start()
+
+    def write(self, data: bytes | str, *, timeout: float = DEFAULT_SECONDS) -> None:
+        """Send to standard input; raises as :meth:`wait`."""
+        view = memoryview(data.encode() if isinstance(data, str) else data)
+        deadline = self._deadlines.start(timeout, f"{self.command!r} to take {len(view)} bytes")
+        try:
+            while view:
+                try:
+                    view = view[self._channel.send(bytes(view[:_SEND_BYTES])) :]
+                except TimeoutError:
+                    if not deadline.slice():
+                        raise deadline.failure(f"{len(view)} bytes are left", self.evidence()) from None
+        except OSError as error:
+            if not isinstance(error, TimeoutError):
+                raise self._lost(f"writing to {self.command!r}", "it no longer reads") from error
+            raise
+
+    def write_line(self, line: str) -> None:
+        """Send a line to standard input."""
+        self.write(line + "\n")
+
+    def ask(self, line: str, *, timeout: float = DEFAULT_SECONDS) -> str:
+        """Send a line and return the next line of standard output."""
+        self.write_line(line)
+        return self.read_line(timeout=timeout)
+
+    def close_stdin(self) -> None:
+        """Let the program read the end of its input."""
+        with contextlib.suppress(OSError, EOFError):
+            self._channel.shutdown_write()
+
+    def read_line(self, *, timeout: float = DEFAULT_SECONDS) -> str:
+        """Return the next line of standard output without its end.
+
+        Raises:
+            WaitTimeoutError: none came.
+            MachineError: the output has ended.
+            HarnessError: the guest was lost.
+        """
+        deadline = self._deadlines.start(timeout, f"a line from {self.command!r}")
+        line = self._until(self.stdout.take_line, deadline)
+        if not line:
+            raise self._lost(f"waiting for {deadline.reason}", "its output has ended")
+        return line.decode("utf-8", errors="replace").rstrip("\r\n")
+
+    def wait_for(
+        self, pattern: str, *, stream: OutputStream | None = None, timeout: float = DEFAULT_SECONDS
+    ) -> re.Match[bytes]:
+        """Wait for a pattern in ``stream`` (standard output) behind what was taken before; raises as read_line."""
+        source = stream or self.stdout
+        compiled = re.compile(pattern.encode())
+        deadline = self._deadlines.start(timeout, f"{pattern!r} on {source.name} of {self.command!r}")
+
+        def look() -> tuple[re.Match[bytes] | None] | None:
+            found = source.take_match(compiled)
+            return (found,) if found or source.ended else None
+
+        (found,) = self._until(look, deadline)
+        if found is None:
+            raise self._lost(f"waiting for {deadline.reason}", "it has ended")
+        return found
+
+    def wait(self, *, timeout: float = DEFAULT_SECONDS) -> CommandResult:
+        """Wait until the program has ended and its outputs are read.
+
+        Raises:
+            WaitTimeoutError: it goes on.
+            HarnessError: the guest was lost.
+        """
+        deadline = self._deadlines.start(timeout, f"the end of {self.command!r}")
+        self._until(lambda: (self.stdout.ended and self.stderr.ended) or None, deadline)
+        # The status comes before the channel is closed, but a program may close its outputs and go on.
+        while not self._channel.status_event.wait(deadline.slice()):
+            if not deadline.slice():
+                raise deadline.failure("it went on", self.evidence())
+        if self._channel.exit_status < 0:
+            raise self._lost(f"waiting for {deadline.reason}", "it left no status: a signal ended its shell")
+        return CommandResult(self.command, self._channel.exit_status, self.stdout.data, self.stderr.data)
+
+    @property
+    def running(self) -> bool:
+        """Whether the program has neither ended nor been lost."""
+        return not self._channel.exit_status_ready()
+
+    def close(self) -> None:
+        """Let go of the program: its streams are closed."""
+        with contextlib.suppress(OSError, EOFError):
+            self._channel.close()
+
+    def evidence(self) -> tuple[str, ...]:
+        """Return the last lines of the outputs, and what else the guest said last."""
+        shown: list[str] = []
+        for stream in (self.stdout, self.stderr):
+            if lines := stream.tail():
+                shown += [f"last on {stream.name} of {self.command!r}:", *lines]
+        return (*(shown or [f"{self.command!r} wrote nothing"]), *self._evidence())
+
+    def _until(self, found: Callable[[], _T | None], deadline: Deadline) -> _T:
+        with self._changed:
+            while (value := found()) is None:
+                self._lifeline.check()
+                if not (wait := deadline.slice()):
+                    raise deadline.failure("it did not come", self.evidence())
+                self._changed.wait(wait)
+        return value
+
+    def _pump(self, stream: OutputStream, receive: Callable[[int], bytes]) -> None:
+        data = b"more"
+        while data:
+            try:
+                data = receive(_READ_BYTES)
+            except TimeoutError:
+                continue
+            except (OSError, EOFError):
+                data = b""
+            stream.feed(data)
+
+    def _lost(self, doing: str, seen: str) -> BaseException:
+        """Return why the streams broke: the guest's fatal error, if the connection broke and there is one."""
+        transport = self._channel.get_transport()
+        broken = not transport.is_active()
+        error = self._lifeline.verdict() if broken else self._lifeline.error
+        return error or MachineError(doing, seen, evidence=self.evidence())
+
+
+class Terminal(Dialogue):
+    """A program in the guest on a terminal of its own, as a pexpect object."""
+
+    stream: paramiko.Channel
+
+    def exit_status(self, *, timeout: float = DEFAULT_SECONDS) -> int:
+        """Wait for the program's end and return its exit status; raises as ``expect``."""
+        deadline = self.deadlines.start(timeout, f"the end of {self.name}")
+        while not self.stream.status_event.wait(deadline.slice()):
+            if not deadline.slice():
+                raise deadline.failure("it went on", self.evidence())
+        if self.stream.exit_status < 0:
+            raise self.lost(f"waiting for {deadline.reason}", "the connection was closed")
+        return self.stream.exit_status
+
+    def resize(self, *, columns: int, rows: int) -> None:
+        """Change the window's size, as a person dragging its corner does."""
+        self.stream.resize_pty(width=columns, height=rows)
+
+    def _ended_well(self) -> bool:
+        transport = self.stream.get_transport()
+        return transport.is_active()
+
+    def _break(self) -> None:
+        """Do nothing: the connection under all channels is broken by its owner."""

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The way into the guest: one SSH connection, a channel for each program."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import logging
+import socket
+from typing import TYPE_CHECKING
+
+import paramiko
+from paramiko.pkey import UnknownKeyType
+
+from harness.errors import MachineError
+from harness.machine.remote import RemoteProcess, Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.machine.deadlines import Deadlines
+    from harness.machine.lifeline import Lifeline
+
+CONNECT_SECONDS = 15.0
+OPEN_SECONDS = 10.0
+USER = "root"
+# A program may write this much before somebody reads it; the default of 2 MiB stops a capture too soon.
+_WINDOW_BYTES = 64 * 1024 * 1024
+_LOG = "harness.ssh"
+logging.getLogger(_LOG).addHandler(logging.NullHandler())
+
+
+def host_key(kind: str, body: str) -> paramiko.PKey:
+    """Make the key that the guest must show from what it printed on its serial line.
+
+    Raises:
+        MachineError: it is no key.
+    """
+    try:
+        return paramiko.PKey.from_type_string(kind, base64.b64decode(body, validate=True))
+    except (paramiko.SSHException, UnknownKeyType, binascii.Error, ValueError, IndexError) as error:
+        raise MachineError("reading the guest's host key", f"{kind} {body[:20]}...: {error}") from error
+
+
+class Ssh:
+    """A connection to one guest.
+
+    Nothing is tried twice: the guest says that it listens before this is made.  Its key is held against the one
+    that it printed on its serial line, so nobody else on the machine can stand in for it.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        key_file: Path,
+        expected: paramiko.PKey,
+        deadlines: Deadlines,
+        lifeline: Lifeline,
+        evidence: Callable[[], tuple[str, ...]],
+    ) -> None:
+        """Connect to the guest behind ``port`` of 127.0.0.1.
+
+        Raises:
+            MachineError: the guest does not accept the connection, the key is another, or it is not let in.
+            HarnessError: the guest was lost meanwhile.
+        """
+        self._deadlines, self._lifeline, self._evidence = deadlines, lifeline, evidence
+        doing = f"connecting to the guest by SSH through port {port}"
+        deadline = deadlines.start(CONNECT_SECONDS, "the SSH connection")
+        try:
+            key = paramiko.Ed25519Key.from_private_key_file(str(key_file))
+            self._socket = socket.create_connection(("127.0.0.1", port), timeout=deadline.allowed)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            lifeline.on_cut(self._break)
+            self._transport = paramiko.Transport(self._socket, default_window_size=_WINDOW_BYTES)
+            self._configure(deadline.allowed)
+            self._transport.connect(hostkey=expected, username=USER, pkey=key)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            self.close()
+            reason = lifeline.verdict() if not isinstance(error, paramiko.AuthenticationException) else None
+            raise reason or MachineError(doing, str(error) or type(error).__name__, evidence=evidence()) from error
+
+    def process(self, command: str) -> RemoteProcess:
+        """Start a program without a terminal; raises as :meth:`terminal`."""
+        channel = self._open(command, None)
+        return RemoteProcess(
+            channel, command, deadlines=self._deadlines, lifeline=self._lifeline, evidence=self._evidence
+        )
+
+    def terminal(self, command: str, *, columns: int = 200, rows: int = 50) -> Terminal:
+        """Start a program on a terminal of its own, which echoes and edits lines as a person's does.
+
+        Raises:
+            MachineError: the guest refused.
+            HarnessError: the guest was lost meanwhile.
+        """
+        channel = self._open(command, (columns, rows))
+        return Terminal(
+            channel,
+            f"{command!r}",
+            deadlines=self._deadlines,
+            lifeline=self._lifeline,
+            evidence=self._evidence,
+        )
+
+    def close(self) -> None:
+        """Leave; a second call does nothing."""
+        self._lifeline.forget(self._break)
+        if hasattr(self, "_socket"):
+            self._break()
+        if hasattr(self, "_transport"):
+            self._transport.close()
+        elif hasattr(self, "_socket"):
+            self._socket.close()
+
+    def _configure(self, seconds: float) -> None:
+        transport = self._transport
+        transport.set_log_channel(_LOG)
+        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = seconds
+
+    def _open(self, command: str, window: tuple[int, int] | None) -> paramiko.Channel:
+        self._lifeline.check()
+        deadline = self._deadlines.start(OPEN_SECONDS, f"the guest to start {command!r}")
+        try:
+            channel = self._transport.open_session(timeout=deadline.allowed)
+            if window:
+                channel.get_pty("linux", *window)
+            # Without a second command the shell becomes the program, and a signal that ends it leaves no status.
+            channel.exec_command(f"{command}\nexit $?")
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            doing = f"starting {command!r} in the guest"
+            raise self._lifeline.verdict() or MachineError(
+                doing, str(error) or type(error).__name__, evidence=self._evidence()
+            ) from error
+        return channel
+
+    def _break(self) -> None:
+        # The transport's thread sees the end at once and wakes every channel; close() would wait for it.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)

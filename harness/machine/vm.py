@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One guest, from its boot to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from harness.errors import GuestPanicError, MachineError, QemuExitError
+from harness.machine import network
+from harness.machine.command import Channels, device_id, qemu_command, slot_id
+from harness.machine.console import KernelLog
+from harness.machine.deadlines import Deadlines
+from harness.machine.dialogue import DEFAULT_SECONDS
+from harness.machine.lifeline import Lifeline
+from harness.machine.process import QemuProcess
+from harness.machine.qmp import Qmp
+from harness.machine.result import CommandFailedError, CommandResult
+from harness.machine.rundir import RunDirectory
+from harness.machine.shell import Shell
+from harness.machine.ssh import Ssh, host_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import paramiko
+
+    from harness.errors import HarnessError
+    from harness.machine.config import MachineConfig
+    from harness.machine.remote import RemoteProcess, Terminal
+
+BOOT_SECONDS = 30.0
+UNPLUG_SECONDS = 15.0
+# What the kernel had left to say when QEMU ended is in a socket's buffer: reading it takes no time.
+_DRAIN_SECONDS = 1.0
+_T = TypeVar("_T")
+_PANIC = re.compile(r"Kernel panic - not syncing: .*")
+
+
+class VirtualMachine:
+    """A guest with everything needed to talk to it.  Use it as a context manager: it boots, and is killed at exit.
+
+    Every wait ends at its deadline, or at once when the guest is lost, with an error that says why.
+
+    Attributes:
+        config: what it is made of.
+        kernel_log: the kernel's log.  It exists before the boot, so that a watcher misses nothing.
+        lifeline: what every wait on the guest holds on to.
+        boot_seconds: how long the boot took.
+    """
+
+    def __init__(self, config: MachineConfig) -> None:
+        """Prepare a guest; nothing is started."""
+        self.config = config
+        self.lifeline = Lifeline()
+        self.kernel_log = KernelLog(self.lifeline)
+        self.deadlines = Deadlines(config.accelerator.timeout_factor * config.timeout_scale)
+        self.boot_seconds = 0.0
+        self._resources = contextlib.ExitStack()
+        self._ending = threading.Event()
+        self._ssh: Ssh | None = None
+        # Two threads that ask for the connection at once get one.
+        self._ssh_lock = threading.Lock()
+        self._plugged: dict[str, int] = {}
+        self._captures = 0
+        self._run: RunDirectory | None = None
+        self._process: QemuProcess | None = None
+        self._shell: Shell | None = None
+        self._qmp: Qmp | None = None
+        self._host_key: paramiko.PKey | None = None
+
+    # Life ---------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self.boot()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def boot(self, seconds: float = BOOT_SECONDS) -> None:
+        """Start QEMU and wait until the guest says that it is ready.
+
+        Raises:
+            WaitTimeoutError: it did not in ``seconds`` of an idle machine with KVM.
+            QemuExitError, GuestPanicError: QEMU ended, or the kernel did.
+        """
+        start = time.monotonic()
+        try:
+            self._start()
+            deadline = self.deadlines.start(seconds, "the guest to boot")
+            self._host_key = host_key(*self.shell.wait_ready(deadline))
+        except BaseException:
+            self.close()
+            raise
+        self.boot_seconds = time.monotonic() - start
+
+    def close(self) -> None:
+        """End the guest and remove what it leaves behind; a second call does nothing."""
+        self._ending.set()
+        self._resources.close()
+
+    def abort(self, error: HarnessError) -> None:
+        """End every wait on this guest at once with ``error``; QEMU stays for a look until :meth:`close`."""
+        self.lifeline.cut(error)
+
+    # Programs in the guest ----------------------------------------------------------------------------------
+
+    def run(self, cmd: str, *, timeout: float = DEFAULT_SECONDS, stdin: str | bytes | None = None) -> CommandResult:
+        """Run a command in the guest's shell to its end.
+
+        Args:
+            cmd: the command line.
+            timeout: seconds of an idle machine with KVM.
+            stdin: what it can read; it reads the end of its input after that.
+
+        Raises:
+            WaitTimeoutError: it did not end.
+            HarnessError: the guest was lost meanwhile.
+        """
+        process = self.process(cmd)
+        try:
+            if stdin:
+                process.write(stdin, timeout=timeout)
+            process.close_stdin()
+            return process.wait(timeout=timeout)
+        finally:
+            process.close()
+
+    def succeed(self, cmd: str, *, timeout: float = DEFAULT_SECONDS, stdin: str | bytes | None = None) -> str:
+        """Run a command that must succeed and return its standard output.
+
+        Raises:
+            CommandFailedError: its status was not 0.
+        """
+        result = self.run(cmd, timeout=timeout, stdin=stdin)
+        if result.status != 0:
+            raise CommandFailedError(result, "success")
+        return result.stdout
+
+    def fail(self, cmd: str, *, timeout: float = DEFAULT_SECONDS, stdin: str | bytes | None = None) -> CommandResult:
+        """Run a command that must fail and return what it gave.
+
+        Raises:
+            CommandFailedError: its status was 0.
+        """
+        result = self.run(cmd, timeout=timeout, stdin=stdin)
+        if result.status == 0:
+            raise CommandFailedError(result, "failure")
+        return result
+
+    def process(self, cmd: str) -> RemoteProcess:
+        """Start a program without a terminal, to be talked to through its streams."""
+        return self.ssh.process(cmd)
+
+    def terminal(self, cmd: str, *, columns: int = 200, rows: int = 50) -> Terminal:
+        """Start a program on a terminal of its own, to be talked to with ``expect`` and ``sendline``."""
+        return self.ssh.terminal(cmd, columns=columns, rows=rows)
+
+    # The machine --------------------------------------------------------------------------------------------
+
+    def forward(self, guest_port: int) -> int:
+        """Return a port on 127.0.0.1 that leads to the guest's TCP port."""
+        return network.forward(self.qmp, guest_port)
+
+    def capture(self) -> network.Capture:
+        """Begin a capture of the guest's network card; a context manager, or ``stop()`` it."""
+        self._captures += 1
+        return network.Capture.start(self.qmp, self.run_directory / f"wire{self._captures}.pcap")
+
+    def unplug(self, device: str) -> None:
+        """Pull a device out and wait until the guest has let go of it.
+
+        Raises:
+            WaitTimeoutError: the guest does not let go.
+        """
+        mark = self.qmp.mark()
+        self.qmp.execute("device_del", {"id": device})
+        self.qmp.wait_event("DEVICE_DELETED", {"device": device}, since=mark, timeout=UNPLUG_SECONDS)
+        self._plugged.pop(device, None)
+
+    def plug(self, driver: str = "virtio-cryptodev-pci", **properties: Any) -> str:
+        """Push a device into a free slot.
+
+        Args:
+            driver: QEMU's name for it.
+            properties: of the device; underscores become hyphens.  An ``id`` is chosen if none is given.
+
+        Returns:
+            Its id.
+
+        Raises:
+            MachineError: no slot is free, or QEMU refused.
+        """
+        options = {name.replace("_", "-"): value for name, value in properties.items()}
+        slots = range(len(self.config.devices) + self.config.spare_slots)
+        free = [slot for slot in slots if slot not in self._plugged.values()]
+        if not free:
+            raise MachineError(f"plugging in a {driver}", "no slot is free", "raise spare_slots")
+        identity = str(options.setdefault("id", device_id(free[0])))
+        self.qmp.execute("device_add", {"driver": driver, "bus": slot_id(free[0]), **options})
+        self._plugged[identity] = free[0]
+        return identity
+
+    @property
+    def shell(self) -> Shell:
+        """The shell on the second serial port, as a pexpect object."""
+        return _there(self._shell, "shell")
+
+    @property
+    def qmp(self) -> Qmp:
+        """QEMU's monitor."""
+        return _there(self._qmp, "monitor")
+
+    @property
+    def ssh(self) -> Ssh:
+        """The SSH connection, made at its first use."""
+        with self._ssh_lock:
+            if self._ssh is None:
+                self.lifeline.check()
+                self._ssh = Ssh(
+                    self.forward(22),
+                    key_file=self.config.ssh_key.private,
+                    expected=_there(self._host_key, "host key"),
+                    deadlines=self.deadlines,
+                    lifeline=self.lifeline,
+                    evidence=self.evidence,
+                )
+                self._resources.callback(self._ssh.close)
+            return self._ssh
+
+    @property
+    def pid(self) -> int:
+        """The process number of QEMU."""
+        return _there(self._process, "process").pid
+
+    @property
+    def run_directory(self) -> Path:
+        """The guest's private folder: QEMU's standard error, the kernel's log, captures."""
+        return _there(self._run, "run directory").path
+
+    def evidence(self) -> tuple[str, ...]:
+        """Return the last lines of the kernel's log and of QEMU's standard error."""
+        lines: list[str] = ["last in the kernel log:", *(self.kernel_log.tail() or ("(nothing)",))]
+        if self._process and (said := self._process.stderr_tail()):
+            lines += ["last on QEMU's standard error:", *said]
+        return tuple(lines)
+
+    # Inside -------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Start QEMU with its channels already connected, so that nothing it says is lost."""
+        if self._run is not None:
+            raise MachineError("booting a guest", "it has been booted before", "make a new VirtualMachine")
+        self._run = RunDirectory.create(self.config.run_root, keep=self.config.keep)
+        self._resources.callback(self._run.close)
+        (log, its_log), (shell, its_shell), (qmp, its_qmp) = (self._pair() for _ in range(3))
+        channels = Channels(its_log.fileno(), its_shell.fileno(), its_qmp.fileno())
+        theirs = (its_log, its_shell, its_qmp)
+        self.kernel_log.attach(log, self._run.file("kernel.log"))
+        try:
+            self._process = QemuProcess(
+                qemu_command(self.config, channels, self._run.path),
+                stderr=self._run.file("qemu.stderr"),
+                pass_fds=tuple(end.fileno() for end in theirs),
+                on_exit=self._qemu_ended,
+            )
+        finally:
+            # With our copies of its ends closed, the end of QEMU is the end of each stream.
+            for end in theirs:
+                end.close()
+        # In the other order: kill, read the last words, let go of the sockets.
+        self._resources.callback(self.kernel_log.wait_closed, _DRAIN_SECONDS)
+        self._resources.callback(self._process.kill)
+        self.deadlines.follow(self._process.pid)
+        self._shell = Shell(
+            shell,
+            "the guest's serial shell",
+            deadlines=self.deadlines,
+            lifeline=self.lifeline,
+            evidence=self.evidence,
+        )
+        self._resources.callback(self._shell.close)
+        self._qmp = Qmp(qmp, deadlines=self.deadlines, lifeline=self.lifeline)
+        self._resources.callback(self._qmp.close)
+        self._plugged = {device_id(index): index for index in range(len(self.config.devices))}
+
+    def _pair(self) -> tuple[socket.socket, socket.socket]:
+        ours, theirs = socket.socketpair()
+        self._resources.callback(ours.close)
+        return ours, theirs
+
+    def _qemu_ended(self, status: int) -> None:
+        """Tell everybody that QEMU has ended, but let those who know better why speak first."""
+        if self._ending.is_set():
+            return
+        # A watcher of the kernel's log that has found the reason cuts the lifeline before the log is closed.
+        self.kernel_log.wait_closed(_DRAIN_SECONDS)
+        doing, evidence = "running the guest", self.evidence()
+        panics = [found[0] for line in self.kernel_log.lines if (found := _PANIC.search(line))]
+        if panics:
+            self.abort(GuestPanicError(doing, panics[0], evidence=evidence))
+            return
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        self.abort(QemuExitError(doing, f"QEMU {how} while the guest was still wanted", evidence=evidence))
+
+
+def _there(part: _T | None, name: str) -> _T:
+    """Return a part of a machine that has been started."""
+    if part is None:
+        raise MachineError(f"asking for the guest's {name}", "it has not been booted")
+    return part
