@@ -38,7 +38,7 @@ static int alloc_pieces(struct crypto_buffer *buf, size_t len, size_t least,
 	if (size < least)
 		return -ENOMEM;
 
-	buf->sg = kvcalloc(most, sizeof(*buf->sg), GFP_KERNEL_ACCOUNT);
+	buf->sg = kcalloc(most, sizeof(*buf->sg), GFP_KERNEL_ACCOUNT);
 	if (!buf->sg)
 		return -ENOMEM;
 	sg_init_table(buf->sg, most);
@@ -89,7 +89,7 @@ int crypto_buffer_alloc(struct crypto_buffer *buf, size_t len,
 	return len > least ? alloc_pieces(buf, len, least, max_segment) : -ENOMEM;
 }
 
-/* Also called in interrupts, for requests whose maker was killed. */
+/* Also called in interrupts and under locks: the maker may have been killed. */
 void crypto_buffer_free(struct crypto_buffer *buf)
 {
 	unsigned int i;
@@ -97,7 +97,7 @@ void crypto_buffer_free(struct crypto_buffer *buf)
 	for (i = 0; i < buf->nents; i++)
 		kfree(sg_virt(&buf->sg[i]));
 	if (buf->sg != &buf->one)
-		kvfree(buf->sg);
+		kfree(buf->sg);
 	buf->sg = NULL;
 	buf->nents = 0;
 }

@@ -3,6 +3,7 @@
  * virtio_cryptodev: /dev/crypto of the host, or of the device's own making,
  * for programs in a guest. Here the driver meets the virtio bus.
  */
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -13,6 +14,9 @@
 
 /* Source and destination may each be this long in a single request. */
 #define MAX_LEN_LIMIT	SZ_16M
+
+/* No more pieces than a page of scatterlist describes, in however long a queue. */
+#define MAX_CHUNKS	((unsigned int)(PAGE_SIZE / sizeof(struct scatterlist)))
 
 /*
  * 30 is what all implementations use; the virtio standard has since given it
@@ -42,7 +46,7 @@ static int find_queue(struct crypto_device *crdev)
 		crdev->vdev->config->del_vqs(crdev->vdev);
 		return -EINVAL;
 	}
-	crdev->max_chunks = (size - WIRE_CRYPT_FIXED) / 2;
+	crdev->max_chunks = min((size - WIRE_CRYPT_FIXED) / 2, MAX_CHUNKS);
 	crdev->max_segment = virtio_max_dma_size(crdev->vdev);
 	return 0;
 }
@@ -108,6 +112,18 @@ static void crypto_config_changed(struct virtio_device *vdev)
 	}
 }
 
+#ifdef CONFIG_PM_SLEEP
+/*
+ * What files hold on the other side would not survive: better no suspend than
+ * a device that never answers again.
+ */
+static int crypto_freeze(struct virtio_device *vdev)
+{
+	dev_err(&vdev->dev, "cannot be suspended, unbind the driver first\n");
+	return -EOPNOTSUPP;
+}
+#endif
+
 static struct virtio_device_id id_table[] = {
 	{ 30, VIRTIO_DEV_ANY_ID },
 	{ 0 },
@@ -121,6 +137,9 @@ static struct virtio_driver crypto_driver = {
 	.probe = crypto_probe,
 	.remove = crypto_remove,
 	.config_changed = crypto_config_changed,
+#ifdef CONFIG_PM_SLEEP
+	.freeze = crypto_freeze,
+#endif
 };
 
 static int __init crypto_init(void)
