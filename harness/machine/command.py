@@ -63,7 +63,7 @@ def _machine(config: MachineConfig, run_directory: Path) -> list[str]:
         "-nodefaults",
         "-no-reboot",
         "-display", "none",
-        "-machine", "q35,usb=off,graphics=off",
+        "-machine", "q35,usb=off",
         *config.accelerator.arguments,
         "-smp", str(config.cpus),
         "-m", f"{config.memory_mib}M",

@@ -6,6 +6,8 @@ from __future__ import annotations
 import codecs
 import contextlib
 import re
+import select
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING
 from harness.errors import MachineError
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
     from pathlib import Path
 
@@ -44,7 +45,8 @@ class LogLine:
 class KernelLog:
     """Keeps every line with the time of its arrival and tells subscribers at once.
 
-    It exists before the guest does, so that who subscribes first misses nothing.
+    It exists before the guest does, so that who subscribes first misses nothing.  QEMU's own messages are kept
+    in the same way.
     """
 
     def __init__(self, lifeline: Lifeline, *, copy: Path | None = None) -> None:
@@ -56,12 +58,14 @@ class KernelLog:
         self._lines: list[LogLine] = []
         self._partial = ""
         self._subscribers: list[tuple[Callable[[LogLine], None], Callable[[], None] | None]] = []
-        self._closed = False
+        self._closed = self._busy = False
+        self._source: socket.socket | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         lifeline.on_cut(self._wake)
 
     def attach(self, source: socket.socket, copy: Path | None = None) -> None:
         """Start reading from ``source`` until its end, in a thread; ``copy`` as for the constructor."""
+        self._source = source
         self._copy = copy or self._copy
         threading.Thread(target=self._read, args=(source,), name="kernel-log", daemon=True).start()
 
@@ -149,6 +153,15 @@ class KernelLog:
         with self._changed:
             return self._changed.wait_for(lambda: self._closed, seconds)
 
+    def settle(self, seconds: float = 1.0) -> bool:
+        """Wait until all that the guest has written by now has been read and told of; returns whether it has.
+
+        The kernel writes to its console before it goes on, so whatever it had to say about a command is on its
+        way before the command's own output is.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closed or not (self._busy or self._unread()), seconds)
+
     def feed(self, data: bytes) -> None:
         """Take in bytes of the log, as the reader's thread does; tests and replays call it themselves."""
         self._take(self._decoder.decode(data))
@@ -171,11 +184,23 @@ class KernelLog:
             copy = stack.enter_context(self._copy.open("ab", buffering=0)) if self._copy else None
             # A reset is one more way for a dying QEMU to end its side.
             stack.enter_context(contextlib.suppress(OSError))
-            while data := source.recv(_READ_BYTES):
+            # Bytes leave the socket only while the log counts as busy, so that settle() never misses any.
+            while source.recv(1, socket.MSG_PEEK):
+                with self._changed:
+                    self._busy = True
+                data = source.recv(_READ_BYTES)
                 if copy is not None:
                     with contextlib.suppress(OSError):  # a full disk must not blind the watchers
                         copy.write(data)
                 self.feed(data)
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+
+    def _unread(self) -> bool:
+        if self._source is None or self._source.fileno() < 0:
+            return False
+        return bool(select.select([self._source], [], [], 0)[0])
 
     def _take(self, text: str) -> None:
         if not text:

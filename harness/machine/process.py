@@ -14,13 +14,11 @@ from harness.errors import QemuExitError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 # Set before QEMU runs: "kill me when my parent dies".  The shell then makes sure that the parent had not
 # died before that was set: whoever lost its parent has another one by now.
 _STILL_MINE = '[ "$PPID" = "$0" ] || exit 125; exec "$@"'
 _STOP_SECONDS = 5.0
-_STDERR_LINES = 20
 
 
 def bound_to(parent: int, command: Sequence[str]) -> list[str]:
@@ -44,11 +42,13 @@ class QemuProcess:
         self,
         command: Sequence[str],
         *,
-        stderr: Path,
+        output: int,
         pass_fds: tuple[int, ...],
         on_exit: Callable[[int], None],
     ) -> None:
         """Start ``command``; ``on_exit`` is called with its return code, in the keeper's thread.
+
+        ``output`` is the descriptor of its standard output and error.
 
         Raises:
             SetupError: ``setpriv`` is missing.
@@ -56,7 +56,7 @@ class QemuProcess:
         """
         if shutil.which("setpriv") is None:
             raise SetupError("starting QEMU", "there is no setpriv", "apt-get install util-linux")
-        self._command, self._stderr, self._pass_fds, self._on_exit = command, stderr, pass_fds, on_exit
+        self._command, self._output, self._pass_fds, self._on_exit = command, output, pass_fds, on_exit
         self._started, self._ended = threading.Event(), threading.Event()
         self._failure: OSError | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,13 +80,6 @@ class QemuProcess:
         """The exit status, minus the signal's number if one killed it; None while it runs."""
         return self._running().returncode
 
-    def stderr_tail(self) -> tuple[str, ...]:
-        """Return the last lines that QEMU wrote to its standard error."""
-        with contextlib.suppress(OSError):
-            text = self._stderr.read_text("utf-8", errors="replace")
-            return tuple(text.splitlines()[-_STDERR_LINES:])
-        return ()
-
     def kill(self) -> None:
         """Kill the process and wait until it is gone; a process that has ended is left alone."""
         with contextlib.suppress(ProcessLookupError):
@@ -105,16 +98,15 @@ class QemuProcess:
 
     def _keep(self) -> None:
         try:
-            with self._stderr.open("ab") as stderr:
-                self._process = subprocess.Popen(
-                    bound_to(os.getpid(), self._command),
-                    stdin=subprocess.DEVNULL,
-                    stdout=stderr,
-                    stderr=stderr,
-                    pass_fds=self._pass_fds,
-                    # Ctrl-C in the terminal is for Python, which then takes the guest down in good order.
-                    start_new_session=True,
-                )
+            self._process = subprocess.Popen(
+                bound_to(os.getpid(), self._command),
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
+                pass_fds=self._pass_fds,
+                # Ctrl-C in the terminal is for Python, which then takes the guest down in good order.
+                start_new_session=True,
+            )
         except OSError as error:
             self._failure = error
             return

@@ -62,14 +62,19 @@ def boot_under_kvm(config: MachineConfig, *, silence: float = TRIAL_SILENCE) -> 
     try:
         vm.boot(_TRIAL_SECONDS)
     except QemuExitError as error:
-        last = [line for line in error.evidence if "qemu" in line.lower() or "kvm" in line.lower()]
-        return Verdict(works=False, seen=" ".join((f"{error.seen} when it was tried", *last[-1:])))
+        return Verdict(works=False, seen=f"the guest did not boot under it: {_last_word(vm) or error.seen}")
     except MachineError as error:
         return Verdict(works=False, seen=error.seen)
     finally:
         watch.end()
         vm.close()
     return Verdict(works=True, seen=f"the guest booted under it in {vm.boot_seconds:.1f} s")
+
+
+def _last_word(vm: VirtualMachine) -> str:
+    """Return the last line that QEMU wrote, without the program's name and the source's path before it."""
+    lines = [line for line in vm.complaints() if line]
+    return lines[-1].rpartition(": ../")[2].removeprefix("qemu-system-x86_64: ") if lines else ""
 
 
 def choose_accelerator(requested: str, config: MachineConfig, *, cache_dir: Path) -> Proof:

@@ -49,6 +49,7 @@ class VirtualMachine:
     Attributes:
         config: what it is made of.
         kernel_log: the kernel's log.  It exists before the boot, so that a watcher misses nothing.
+        qemu_log: what QEMU says on its standard output and error, kept in the same way.
         lifeline: what every wait on the guest holds on to.
         boot_seconds: how long the boot took.
     """
@@ -58,6 +59,7 @@ class VirtualMachine:
         self.config = config
         self.lifeline = Lifeline()
         self.kernel_log = KernelLog(self.lifeline)
+        self.qemu_log = KernelLog(self.lifeline)
         self.deadlines = Deadlines(config.accelerator.timeout_factor * config.timeout_scale)
         self.boot_seconds = 0.0
         self._resources = contextlib.ExitStack()
@@ -240,15 +242,19 @@ class VirtualMachine:
 
     @property
     def run_directory(self) -> Path:
-        """The guest's private folder: QEMU's standard error, the kernel's log, captures."""
+        """The guest's private folder: the kernel's log, QEMU's messages, captures."""
         return _there(self._run, "run directory").path
 
     def evidence(self) -> tuple[str, ...]:
         """Return the last lines of the kernel's log and of QEMU's standard error."""
         lines: list[str] = ["last in the kernel log:", *(self.kernel_log.tail() or ("(nothing)",))]
-        if self._process and (said := self._process.stderr_tail()):
+        if said := self.complaints():
             lines += ["last on QEMU's standard error:", *said]
         return tuple(lines)
+
+    def complaints(self) -> tuple[str, ...]:
+        """Return the last lines that QEMU wrote to its standard error."""
+        return self.qemu_log.tail()
 
     # Inside -------------------------------------------------------------------------------------------------
 
@@ -258,23 +264,27 @@ class VirtualMachine:
             raise MachineError("booting a guest", "it has been booted before", "make a new VirtualMachine")
         self._run = RunDirectory.create(self.config.run_root, keep=self.config.keep)
         self._resources.callback(self._run.close)
-        (log, its_log), (shell, its_shell), (qmp, its_qmp) = (self._pair() for _ in range(3))
+        (log, its_log), (said, its_output), (shell, its_shell), (qmp, its_qmp) = (
+            self._pair() for _ in range(4)
+        )
         channels = Channels(its_log.fileno(), its_shell.fileno(), its_qmp.fileno())
         theirs = (its_log, its_shell, its_qmp)
         self.kernel_log.attach(log, self._run.file("kernel.log"))
+        self.qemu_log.attach(said, self._run.file("qemu.log"))
         try:
             self._process = QemuProcess(
                 qemu_command(self.config, channels, self._run.path),
-                stderr=self._run.file("qemu.stderr"),
+                output=its_output.fileno(),
                 pass_fds=tuple(end.fileno() for end in theirs),
                 on_exit=self._qemu_ended,
             )
         finally:
             # With our copies of its ends closed, the end of QEMU is the end of each stream.
-            for end in theirs:
+            for end in (*theirs, its_output):
                 end.close()
         # In the other order: kill, read the last words, let go of the sockets.
         self._resources.callback(self.kernel_log.wait_closed, _DRAIN_SECONDS)
+        self._resources.callback(self.qemu_log.wait_closed, _DRAIN_SECONDS)
         self._resources.callback(self._process.kill)
         self.deadlines.follow(self._process.pid)
         self._shell = Shell(
@@ -300,6 +310,7 @@ class VirtualMachine:
             return
         # A watcher of the kernel's log that has found the reason cuts the lifeline before the log is closed.
         self.kernel_log.wait_closed(_DRAIN_SECONDS)
+        self.qemu_log.wait_closed(_DRAIN_SECONDS)
         doing, evidence = "running the guest", self.evidence()
         panics = [found[0] for line in self.kernel_log.lines if (found := _PANIC.search(line))]
         if panics:
