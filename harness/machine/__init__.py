@@ -1,2 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One running guest: accelerator, QEMU process and QMP, kernel log, shell, SSH, time-outs."""
+
+from harness.machine.accelerator import Accelerator, Proof
+from harness.machine.config import MachineConfig
+from harness.machine.console import KernelLog
+from harness.machine.remote import RemoteProcess, Terminal
+from harness.machine.result import CommandFailedError, CommandResult
+from harness.machine.trial import boot_under_kvm, choose_accelerator
+from harness.machine.vm import VirtualMachine
+
+__all__ = [
+    "Accelerator",
+    "CommandFailedError",
+    "CommandResult",
+    "KernelLog",
+    "MachineConfig",
+    "Proof",
+    "RemoteProcess",
+    "Terminal",
+    "VirtualMachine",
+    "boot_under_kvm",
+    "choose_accelerator",
+]

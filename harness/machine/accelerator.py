@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The accelerator: proven by a boot, never guessed from the existence of a device file.
 
-A host without hardware virtualization can have a ``/dev/kvm`` that opens, answers, makes a virtual machine and
-then hangs for ever on the first real instruction of a kernel.  So the real guest is booted under KVM against a
-short deadline, and the outcome is kept for as long as nothing that it depends on changes.
+A host without hardware virtualization can have a ``/dev/kvm`` that opens, answers, makes a virtual machine
+and then hangs for ever on the first real instruction of a kernel.  So the real guest is booted under KVM
+against a short deadline, and the outcome is kept for as long as nothing that it depends on changes.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class Verdict:
 class Trial(Protocol):
     """Boots the real guest under KVM; see :func:`harness.machine.trial.boot_under_kvm`."""
 
-    def __call__(self) -> Verdict: ...
+    def __call__(self) -> Verdict:
+        """Boot it."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ class Access:
 def kvm_access(device: Path = KVM_DEVICE) -> Access:
     """Say whether this user can open the KVM device, in one sentence if not."""
     if not device.exists():
-        return Access(usable=False, reason=f"there is no {device}", cure="use a machine with hardware virtualization")
+        return Access(
+            usable=False, reason=f"there is no {device}", cure="use a machine with hardware virtualization"
+        )
     try:
         os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
     except PermissionError:
@@ -113,7 +116,9 @@ def kvm_access(device: Path = KVM_DEVICE) -> Access:
             cure=f"sudo usermod -aG kvm {_user()}, then log in again",
         )
     except OSError as error:
-        return Access(usable=False, reason=f"{device} does not open ({error.strerror})", cure="load the kvm module")
+        return Access(
+            usable=False, reason=f"{device} does not open ({error.strerror})", cure="load the kvm module"
+        )
     return Access(usable=True)
 
 
@@ -130,7 +135,8 @@ def prove(
 
     Args:
         requested: ``auto``, ``kvm`` or ``tcg``.
-        qemu, kernel: what the trial boots; its outcome holds for these identities only.
+        qemu: what the trial runs; its outcome holds for this identity only.
+        kernel: what the trial boots, likewise.
         cache_dir: where outcomes are kept.
         trial: boots the guest under KVM; called at most once for all processes that share the cache.
         device: the KVM device.
@@ -149,7 +155,9 @@ def prove(
     if verdict.works:
         return Proof(Accelerator.KVM, f"KVM: {verdict.seen}{_from_cache(cached)}", cached)
     reason = f"{device} opens but {verdict.seen}"
-    return _without_kvm(requested, reason, "use --accel tcg, or a machine with hardware virtualization", cached=cached)
+    return _without_kvm(
+        requested, reason, "use --accel tcg, or a machine with hardware virtualization", cached=cached
+    )
 
 
 def _without_kvm(requested: str, reason: str, cure: str, *, cached: bool) -> Proof:
@@ -165,7 +173,8 @@ def _from_cache(cached: bool) -> str:  # noqa: FBT001  # a helper for two f-stri
 def _key(qemu: QemuParts, kernel: KernelParts, device: Path) -> str:
     """Digest of all that the outcome depends on.
 
-    The boot's id and the processor are in it because cache folders are carried from one CI machine to another.
+    The boot's id and the processor are in it because cache folders are carried from one CI machine to
+    another.
     """
     facts = [platform.release(), qemu.identity, kernel.identity, str(device)]
     with contextlib.suppress(OSError):
@@ -217,8 +226,8 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def requested_accelerator(option: str | None, environment: dict[str, str] | os._Environ[str] = os.environ) -> str:
+def requested_accelerator(
+    option: str | None, environment: dict[str, str] | os._Environ[str] = os.environ
+) -> str:
     """Return the option, else ``HARNESS_ACCEL``, else ``auto``."""
     return option or environment.get(ACCEL_VARIABLE, "") or AUTO
-
-

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 NET_ID = "net0"
 GUEST_SSH_PORT = 22
-# The kernel may talk as it likes: its console is a channel of its own.  A panic ends QEMU (-no-reboot) at once.
-# Hung tasks are told of after 30 s instead of 120 s, as no scenario waits for two minutes.
+# The kernel may talk as it likes: its console is a channel of its own.  A panic ends QEMU (-no-reboot) at
+# once. Hung tasks are told of after 30 s instead of 120 s, as no scenario waits for two minutes.
 KERNEL_ARGS = ("console=ttyS0", "panic=-1", "net.ifnames=0", "sysctl.kernel.hung_task_timeout_secs=30")
 
 
@@ -109,7 +109,10 @@ def _slots(config: MachineConfig) -> list[str]:
     """Give each device a root port of its own: on q35 only those can be unplugged."""
     arguments: list[str] = []
     for index in range(len(config.devices) + config.spare_slots):
-        arguments += ["-device", f"pcie-root-port,id={slot_id(index)},chassis={index + 1},addr={0x10 + index:#x}"]
+        arguments += [
+            "-device",
+            f"pcie-root-port,id={slot_id(index)},chassis={index + 1},addr={0x10 + index:#x}",
+        ]
     for index, device in enumerate(config.devices):
         arguments += ["-device", f"{device},id={device_id(index)},bus={slot_id(index)}"]
     return arguments

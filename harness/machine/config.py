@@ -18,34 +18,44 @@ class QemuParts(Protocol):
     """A QEMU to run: its program, the folder of its firmware, and what it was built from."""
 
     @property
-    def binary(self) -> Path: ...
+    def binary(self) -> Path:
+        """The program."""
+
     @property
-    def firmware(self) -> Path: ...
+    def firmware(self) -> Path:
+        """The folder of its firmware."""
+
     @property
-    def identity(self) -> str: ...
+    def identity(self) -> str:
+        """What it was built from, as a digest."""
 
 
 class KernelParts(Protocol):
     """A guest kernel that QEMU can load."""
 
     @property
-    def image(self) -> Path: ...
+    def image(self) -> Path:
+        """The file that QEMU loads."""
+
     @property
-    def identity(self) -> str: ...
+    def identity(self) -> str:
+        """What it was built from, as a digest."""
 
 
 class ImageParts(Protocol):
     """The guest's root file system."""
 
     @property
-    def initramfs(self) -> Path: ...
+    def initramfs(self) -> Path:
+        """The file that becomes the root file system."""
 
 
 class KeyParts(Protocol):
     """The key that the guest's root account accepts."""
 
     @property
-    def private(self) -> Path: ...
+    def private(self) -> Path:
+        """The file of the private key."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,14 +45,16 @@ class LogLine:
 class KernelLog:
     """Keeps every line with the time of its arrival and tells subscribers at once.
 
-    It exists before the guest does, so that who subscribes first misses nothing.  QEMU's own messages are kept
-    in the same way.
+    It exists before the guest does, so that who subscribes first misses nothing.  QEMU's own messages are
+    kept in the same way.
     """
 
     def __init__(self, lifeline: Lifeline, *, copy: Path | None = None) -> None:
         """Make an empty log; ``copy`` is a file that gets every byte as it arrives."""
         self._lifeline = lifeline
         self._copy = copy
+        # Held while subscribers are called, so that one who comes late gets every line once and in order.
+        self._telling = threading.RLock()
         # Guards all below; waiters sleep on it.  Subscribers are called without it.
         self._changed = threading.Condition()
         self._lines: list[LogLine] = []
@@ -70,19 +72,31 @@ class KernelLog:
         threading.Thread(target=self._read, args=(source,), name="kernel-log", daemon=True).start()
 
     def subscribe(
-        self, on_line: Callable[[LogLine], None], on_close: Callable[[], None] | None = None
+        self,
+        on_line: Callable[[LogLine], None],
+        on_close: Callable[[], None] | None = None,
+        *,
+        replay: bool = False,
     ) -> Callable[[], None]:
         """Have ``on_line`` called for every line as it arrives, and for a line that grows at each piece.
 
-        Calls come from the reader's thread, in order.  ``on_close`` is called once after the last line, before
-        anybody else learns that the log has ended.
+        Calls come from the reader's thread, in order.  ``on_close`` is called once after the last line,
+        before anybody else learns that the log has ended.  With ``replay`` the lines so far are told of
+        first, from the caller's thread.
 
         Returns:
             A function that takes the subscription back.
         """
         entry = (on_line, on_close)
-        with self._changed:
-            self._subscribers.append(entry)
+        with self._telling:
+            with self._changed:
+                earlier = tuple(self._lines) if replay else ()
+                over = self._closed
+                self._subscribers.append(entry)
+            for line in earlier:
+                on_line(line)
+            if over and on_close is not None:
+                on_close()
 
         def unsubscribe() -> None:
             with self._changed, contextlib.suppress(ValueError):
@@ -125,7 +139,9 @@ class KernelLog:
         """Return the last lines."""
         return self.since(0)[-count:]
 
-    def wait_for(self, pattern: str | re.Pattern[str], deadline: Deadline, *, since: int = 0) -> re.Match[str]:
+    def wait_for(
+        self, pattern: str | re.Pattern[str], deadline: Deadline, *, since: int = 0
+    ) -> re.Match[str]:
         """Wait until a line from ``since`` on matches; the deadline tells what for.
 
         Raises:
@@ -142,7 +158,9 @@ class KernelLog:
                 if self._closed:
                     break
                 if not (wait := deadline.slice()):
-                    raise deadline.failure(f"the kernel log had no {compiled.pattern!r}", self._since(0)[-20:])
+                    raise deadline.failure(
+                        f"the kernel log had no {compiled.pattern!r}", self._since(0)[-20:]
+                    )
                 self._changed.wait(wait)
         if error := self._lifeline.verdict():
             raise error
@@ -156,8 +174,8 @@ class KernelLog:
     def settle(self, seconds: float = 1.0) -> bool:
         """Wait until all that the guest has written by now has been read and told of; returns whether it has.
 
-        The kernel writes to its console before it goes on, so whatever it had to say about a command is on its
-        way before the command's own output is.
+        The kernel writes to its console before it goes on, so whatever it had to say about a command is on
+        its way before the command's own output is.
         """
         with self._changed:
             return self._changed.wait_for(lambda: self._closed or not (self._busy or self._unread()), seconds)
@@ -171,12 +189,13 @@ class KernelLog:
         self._take(self._decoder.decode(b"", final=True))
         if self._partial:
             self._take("\n")
-        for _, on_close in tuple(self._subscribers):
-            if on_close is not None:
-                on_close()
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        with self._telling:
+            for _, on_close in tuple(self._subscribers):
+                if on_close is not None:
+                    on_close()
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
 
     def _read(self, source: socket.socket) -> None:
         with contextlib.ExitStack() as stack:
@@ -206,19 +225,20 @@ class KernelLog:
         if not text:
             return
         now = time.monotonic()
-        with self._changed:
-            *whole, rest = (self._partial + text).split("\n")
-            first = len(self._lines)
-            events = [LogLine(first + index, line.rstrip("\r"), now) for index, line in enumerate(whole)]
-            self._lines += events
-            self._partial = rest
-            if rest:
-                events.append(LogLine(len(self._lines), rest.rstrip("\r"), now, complete=False))
-            subscribers = tuple(self._subscribers)
-            self._changed.notify_all()
-        for event in events:
-            for on_line, _ in subscribers:
-                on_line(event)
+        with self._telling:
+            with self._changed:
+                *whole, rest = (self._partial + text).split("\n")
+                first = len(self._lines)
+                events = [LogLine(first + index, line.rstrip("\r"), now) for index, line in enumerate(whole)]
+                self._lines += events
+                self._partial = rest
+                if rest:
+                    events.append(LogLine(len(self._lines), rest.rstrip("\r"), now, complete=False))
+                subscribers = tuple(self._subscribers)
+                self._changed.notify_all()
+            for event in events:
+                for on_line, _ in subscribers:
+                    on_line(event)
 
     def _since(self, mark: int) -> tuple[str, ...]:
         lines = [line.text for line in self._lines[mark:]]

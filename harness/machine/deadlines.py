@@ -42,7 +42,9 @@ def timeout_scale(environment: Mapping[str, str] = os.environ) -> float:
         scale = float(text)
         if 0 < scale < float("inf"):
             return scale
-    raise SetupError(f"reading {SCALE_VARIABLE}", f"{text!r} is not a number above 0", "set it to 2, for example")
+    raise SetupError(
+        f"reading {SCALE_VARIABLE}", f"{text!r} is not a number above 0", "set it to 2, for example"
+    )
 
 
 @dataclass(frozen=True)

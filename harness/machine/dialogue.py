@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A pexpect object over a socket or an SSH channel, with the harness's deadlines and errors.
 
-pexpect's own ``SocketSpawn`` hands out undecoded bytes and reports a lost guest as a plain end-of-file; this one
-decodes UTF-8 across the borders of reads, and raises what really happened.
+pexpect's own ``SocketSpawn`` hands out undecoded bytes and reports a lost guest as a plain end-of-file;
+this one decodes UTF-8 across the borders of reads, and raises what really happened.
 """
 
 from __future__ import annotations
@@ -45,12 +45,16 @@ class Stream(Protocol):
 
     def recv(self, nbytes: int, /) -> bytes:
         """Return at most ``nbytes`` bytes, none at the end."""
+
     def sendall(self, data: bytes, /) -> None:
         """Send everything."""
+
     def settimeout(self, seconds: float | None, /) -> None:
         """Bound :meth:`recv` and :meth:`sendall`."""
+
     def fileno(self) -> int:
         """Return a descriptor that ``select`` can wait on."""
+
     def close(self) -> None:
         """End the connection."""
 
@@ -58,8 +62,9 @@ class Stream(Protocol):
 class Dialogue(_SpawnBase):
     """Talks to a program at the other end of ``stream``.
 
-    ``expect``, ``expect_exact``, ``readline``, ``before``, ``after``, ``match`` are pexpect's.  Time-outs are in
-    seconds of an idle machine with KVM and are stretched; None means the default, as every wait has an end.
+    ``expect``, ``expect_exact``, ``readline``, ``before``, ``after``, ``match`` are pexpect's.  Time-outs
+    are in seconds of an idle machine with KVM and are stretched; None means the default, as every wait has
+    an end.
 
     Attributes:
         transcript: everything that was received, as text.
@@ -106,7 +111,9 @@ class Dialogue(_SpawnBase):
         except TimeoutError:
             raise deadline.failure(f"it did not take {len(data)} bytes", self.evidence()) from None
         except OSError as error:
-            raise self.lost(f"sending to {self.name}", error.strerror or str(error) or "it is closed") from error
+            raise self.lost(
+                f"sending to {self.name}", error.strerror or str(error) or "it is closed"
+            ) from error
         return len(data)
 
     def sendline(self, s: str = "") -> int:
@@ -131,7 +138,8 @@ class Dialogue(_SpawnBase):
         """Return what arrives next, waiting until the deadline of the ``expect`` under way.
 
         Raises:
-            pexpect.TIMEOUT, pexpect.EOF: as pexpect wants them; ``expect`` turns them into the harness's errors.
+            pexpect.TIMEOUT, pexpect.EOF: as pexpect wants them; ``expect`` turns them into the harness's
+            errors.
         """
         deadline = self._deadline or self._start(timeout, "output")
         while wait := deadline.slice():
@@ -249,7 +257,9 @@ def _shown(patterns: object) -> str:
     """Return patterns as a person would write them."""
     entries = patterns if isinstance(patterns, list | tuple) else [patterns]
     return " or ".join(
-        repr(entry.pattern) if isinstance(entry, re.Pattern) else getattr(entry, "__name__", None) or repr(entry)
+        repr(entry.pattern)
+        if isinstance(entry, re.Pattern)
+        else getattr(entry, "__name__", None) or repr(entry)
         for entry in entries
     )
 

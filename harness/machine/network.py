@@ -59,7 +59,13 @@ class Capture:
     def start(cls, qmp: Qmp, path: Path) -> Capture:
         """Begin a capture into ``path``."""
         name = f"capture-{path.stem}"
-        options = {"qom-type": "filter-dump", "id": name, "netdev": NET_ID, "file": str(path), "maxlen": 65536}
+        options = {
+            "qom-type": "filter-dump",
+            "id": name,
+            "netdev": NET_ID,
+            "file": str(path),
+            "maxlen": 65536,
+        }
         qmp.execute("object-add", options)
         return cls(path, qmp, name)
 

@@ -22,10 +22,10 @@ _STOP_SECONDS = 5.0
 
 
 def bound_to(parent: int, command: Sequence[str]) -> list[str]:
-    """Wrap a command so that the kernel kills it when the thread that started it, in process ``parent``, ends.
+    """Wrap a command so that the kernel kills it when the thread of ``parent`` that started it ends.
 
-    Both programs of the wrap belong to every Debian system and replace themselves by ``command``: no process is
-    left in between, and the process number is QEMU's.
+    Both programs of the wrap belong to every Debian system and replace themselves by ``command``: no
+    process is left in between, and the process number is QEMU's.
     """
     return ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", _STILL_MINE, str(parent), *command]
 
@@ -33,9 +33,9 @@ def bound_to(parent: int, command: Sequence[str]) -> list[str]:
 class QemuProcess:
     """A process with a keeper: the thread that starts it, waits for its end and tells of it at once.
 
-    The parent-death signal of Linux belongs to the *thread* that made the child (prctl(2), PR_SET_PDEATHSIG).
-    A guest that is started in a pool's worker would die when the pool is closed; so each process gets a thread
-    whose life is exactly its own.
+    The parent-death signal of Linux belongs to the *thread* that made the child (prctl(2),
+    PR_SET_PDEATHSIG). A guest that is started in a pool's worker would die when the pool is closed; so each
+    process gets a thread whose life is exactly its own.
     """
 
     def __init__(
@@ -85,7 +85,9 @@ class QemuProcess:
         with contextlib.suppress(ProcessLookupError):
             self._running().kill()
         if not self._ended.wait(_STOP_SECONDS):
-            raise QemuExitError("killing QEMU", f"process {self.pid} is still there after {_STOP_SECONDS:.0f} s")
+            raise QemuExitError(
+                "killing QEMU", f"process {self.pid} is still there after {_STOP_SECONDS:.0f} s"
+            )
 
     def wait(self, seconds: float) -> bool:
         """Wait until the process has ended; returns whether it has."""

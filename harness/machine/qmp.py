@@ -97,9 +97,14 @@ class Qmp:
         return str(self.execute("human-monitor-command", {"command-line": line}))
 
     def wait_event(
-        self, name: str, match: Mapping[str, Any] | None = None, *, since: int = 0, timeout: float = DEFAULT_SECONDS
+        self,
+        name: str,
+        match: Mapping[str, Any] | None = None,
+        *,
+        since: int = 0,
+        timeout: float = DEFAULT_SECONDS,
     ) -> Event:
-        """Wait for an event, from ``since`` on, whose data hold everything in ``match``; raises as :meth:`execute`."""
+        """Wait for an event from ``since`` on whose data hold all of ``match``; raises as :meth:`execute`."""
         wanted = dict(match or {})
         deadline = self._deadlines.start(timeout, f"QEMU's event {name} {wanted or ''}".rstrip())
         with self._changed:

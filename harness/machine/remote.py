@@ -61,7 +61,7 @@ class OutputStream:
             self._changed.notify_all()
 
     def take_line(self) -> bytes | None:
-        """Return the next line with its end, the rest if the stream has ended, or None when there is no line yet."""
+        """Return the next line with its end, the rest of an ended stream, or None when there is no line yet."""
         end = self._data.find(b"\n", self._taken) + 1
         if not end and self.ended:
             end = len(self._data)
@@ -73,11 +73,15 @@ class OutputStream:
 
     def take_match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
         """Return the next match and move behind it, or None when there is none yet."""
-        if found := pattern.search(self._data, self._taken):
-            self._taken = found.end()
-            # A match keeps its subject alive; a bytearray that is still looked at could not grow.
-            return pattern.search(bytes(self._data[found.start() : found.end()])) or found
+        # A copy: a match keeps what it was found in alive, and a bytearray that is looked at cannot grow.
+        if found := pattern.search(bytes(self._data[self._taken :])):
+            self._taken += found.end()
+            return found
         return None
+
+    def first_bytes(self, size: int) -> bytes | None:
+        """Return the first ``size`` bytes of all, what there is if the stream has ended, or None."""
+        return bytes(self._data[:size]) if len(self._data) >= size or self.ended else None
 
 
 class RemoteProcess:
@@ -101,7 +105,12 @@ class RemoteProcess:
     ) -> None:
         """Read the outputs of ``command``, which runs behind ``channel``."""
         self.command = command
-        self._channel, self._deadlines, self._lifeline, self._evidence = channel, deadlines, lifeline, evidence
+        self._channel, self._deadlines, self._lifeline, self._evidence = (
+            channel,
+            deadlines,
+            lifeline,
+            evidence,
+        )
         self._changed = threading.Condition()
         self.stdout = OutputStream("standard output", self._changed)
         self.stderr = OutputStream("standard error", self._changed)
@@ -156,7 +165,7 @@ class RemoteProcess:
     def wait_for(
         self, pattern: str, *, stream: OutputStream | None = None, timeout: float = DEFAULT_SECONDS
     ) -> re.Match[bytes]:
-        """Wait for a pattern in ``stream`` (standard output) behind what was taken before; raises as read_line."""
+        """Wait for a pattern in ``stream``, behind what was taken before; raises as :meth:`read_line`."""
         source = stream or self.stdout
         compiled = re.compile(pattern.encode())
         deadline = self._deadlines.start(timeout, f"{pattern!r} on {source.name} of {self.command!r}")
@@ -169,6 +178,14 @@ class RemoteProcess:
         if found is None:
             raise self._lost(f"waiting for {deadline.reason}", "it has ended")
         return found
+
+    def wait_bytes(self, size: int, *, timeout: float = DEFAULT_SECONDS) -> bytes:
+        """Return the first ``size`` bytes that the program ever wrote, waiting until there are so many.
+
+        Fewer come back when its output has ended.  Nothing is taken: lines and patterns are found as before.
+        """
+        deadline = self._deadlines.start(timeout, f"{size} bytes from {self.command!r}")
+        return self._until(lambda: self.stdout.first_bytes(size), deadline)
 
     def wait(self, *, timeout: float = DEFAULT_SECONDS) -> CommandResult:
         """Wait until the program has ended and its outputs are read.

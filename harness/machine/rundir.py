@@ -29,7 +29,7 @@ SOCKET_PATH_BYTES = 107
 
 
 def runtime_root(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder for run directories: under ``XDG_RUNTIME_DIR``, else under the folder for temporary files."""
+    """Return the folder for run directories: in ``XDG_RUNTIME_DIR``, else where temporary files go."""
     runtime = environment.get("XDG_RUNTIME_DIR", "")
     if runtime and os.access(runtime, os.W_OK | os.X_OK):
         return Path(runtime) / _NAME
@@ -64,7 +64,9 @@ class RunDirectory:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             cure = "set XDG_RUNTIME_DIR or TMPDIR to a folder of yours with room"
-            raise SetupError(f"making a run directory in {root}", error.strerror or str(error), cure) from error
+            raise SetupError(
+                f"making a run directory in {root}", error.strerror or str(error), cure
+            ) from error
         return cls(path, lock, keep=keep)
 
     def file(self, name: str) -> Path:

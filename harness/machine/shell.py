@@ -42,8 +42,8 @@ class Shell(Dialogue):
     def run(self, command: str, *, timeout: float = DEFAULT_SECONDS) -> CommandResult:
         """Run a command in the shell and return its status and output (standard error comes with it).
 
-        The output is what stands between two marks.  Each mark is typed with a pair of quotes in its middle, so
-        that the terminal's echo of the typing cannot be taken for it.
+        The output is what stands between two marks.  Each mark is typed with a pair of quotes in its
+        middle, so that the terminal's echo of the typing cannot be taken for it.
         """
         self.lifeline.check()
         begin, end = secrets.token_hex(6), secrets.token_hex(6)

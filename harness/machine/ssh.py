@@ -47,8 +47,8 @@ def host_key(kind: str, body: str) -> paramiko.PKey:
 class Ssh:
     """A connection to one guest.
 
-    Nothing is tried twice: the guest says that it listens before this is made.  Its key is held against the one
-    that it printed on its serial line, so nobody else on the machine can stand in for it.
+    Nothing is tried twice: the guest says that it listens before this is made.  Its key is held against the
+    one that it printed on its serial line, so nobody else on the machine can stand in for it.
     """
 
     def __init__(
@@ -81,7 +81,9 @@ class Ssh:
         except (OSError, EOFError, paramiko.SSHException) as error:
             self.close()
             reason = lifeline.verdict() if not isinstance(error, paramiko.AuthenticationException) else None
-            raise reason or MachineError(doing, str(error) or type(error).__name__, evidence=evidence()) from error
+            raise reason or MachineError(
+                doing, str(error) or type(error).__name__, evidence=evidence()
+            ) from error
 
     def process(self, command: str) -> RemoteProcess:
         """Start a program without a terminal; raises as :meth:`terminal`."""
@@ -128,7 +130,8 @@ class Ssh:
             channel = self._transport.open_session(timeout=deadline.allowed)
             if window:
                 channel.get_pty("linux", *window)
-            # Without a second command the shell becomes the program, and a signal that ends it leaves no status.
+            # Without a second command the shell becomes the program, and a signal that ends it leaves no
+            # status.
             channel.exec_command(f"{command}\nexit $?")
         except (OSError, EOFError, paramiko.SSHException) as error:
             doing = f"starting {command!r} in the guest"

@@ -53,8 +53,8 @@ class _Silence:
 def boot_under_kvm(config: MachineConfig, *, silence: float = TRIAL_SILENCE) -> Verdict:
     """Boot the guest of ``config`` under KVM, without the devices under test.
 
-    It works when the guest says that it is ready.  It does not when QEMU ends, or when nothing is heard from the
-    kernel for ``silence`` seconds: a KVM that hangs is killed and found out in seconds.
+    It works when the guest says that it is ready.  It does not when QEMU ends, or when nothing is heard
+    from the kernel for ``silence`` seconds: a KVM that hangs is killed and found out in seconds.
     """
     plain = dataclasses.replace(config, accelerator=Accelerator.KVM, devices=(), spare_slots=0, keep=False)
     vm = VirtualMachine(plain)

@@ -42,7 +42,9 @@ _PANIC = re.compile(r"Kernel panic - not syncing: .*")
 
 
 class VirtualMachine:
-    """A guest with everything needed to talk to it.  Use it as a context manager: it boots, and is killed at exit.
+    """A guest and all that is needed to talk to it.
+
+    Use it as a context manager: it is booted at the entry and killed at the exit.
 
     Every wait ends at its deadline, or at once when the guest is lost, with an error that says why.
 
@@ -112,7 +114,9 @@ class VirtualMachine:
 
     # Programs in the guest ----------------------------------------------------------------------------------
 
-    def run(self, cmd: str, *, timeout: float = DEFAULT_SECONDS, stdin: str | bytes | None = None) -> CommandResult:
+    def run(
+        self, cmd: str, *, timeout: float = DEFAULT_SECONDS, stdin: str | bytes | None = None
+    ) -> CommandResult:
         """Run a command in the guest's shell to its end.
 
         Args:
@@ -144,7 +148,9 @@ class VirtualMachine:
             raise CommandFailedError(result, "success")
         return result.stdout
 
-    def fail(self, cmd: str, *, timeout: float = DEFAULT_SECONDS, stdin: str | bytes | None = None) -> CommandResult:
+    def fail(
+        self, cmd: str, *, timeout: float = DEFAULT_SECONDS, stdin: str | bytes | None = None
+    ) -> CommandResult:
         """Run a command that must fail and return what it gave.
 
         Raises:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The watcher of the kernel's log: any report of trouble ends the test that caused it, within a second.
 
-Lines are looked at as they arrive.  A report is then given a moment to be complete: until its end mark, or until
-the log falls quiet, and never longer than :data:`LIMIT`.
+Lines are looked at as they arrive.  A report is then given a moment to be complete: until its end mark, or
+until the log falls quiet, and never longer than :data:`LIMIT`.
 """
 
 from __future__ import annotations
@@ -103,9 +103,11 @@ class Watched(Protocol):
     @property
     def kernel_log(self) -> KernelLog:
         """The kernel's log."""
+
     @property
     def qemu_log(self) -> KernelLog:
         """What QEMU says."""
+
     def abort(self, error: HarnessError) -> None:
         """End every wait with ``error``."""
 
@@ -135,7 +137,7 @@ class LogWatcher:
         self._begun = self._heard = 0.0
         self._partial = ""
         self._closed = False
-        self._unsubscribe = log.subscribe(self._line, self._end)
+        self._unsubscribe = log.subscribe(self._line, self._end, replay=True)
         threading.Thread(target=self._time, name="log-watcher", daemon=True).start()
 
     @property
@@ -147,11 +149,6 @@ class LogWatcher:
         self._finish()
         with self._changed:
             return tuple(self._findings)
-
-    def check(self) -> None:
-        """Raise the error of the first finding, if there is one."""
-        if findings := self.findings:
-            raise findings[0].error()
 
     @contextlib.contextmanager
     def allow(self, pattern: str) -> Iterator[None]:
@@ -230,10 +227,42 @@ class LogWatcher:
         )
 
 
-def watch(vm: Watched) -> tuple[LogWatcher, LogWatcher]:
-    """Watch a guest's kernel log and what its QEMU says; call it before the guest is booted.
+class KernelLogOracle:
+    """Watches a guest: what its kernel says and what its QEMU says.
 
-    Returns:
-        The watcher of the kernel's log and that of QEMU's.
+    It may be made before the boot or after: what was said earlier is looked at too.
     """
-    return LogWatcher(vm.kernel_log, vm.abort), LogWatcher(vm.qemu_log, vm.abort, rules=QEMU_RULES)
+
+    def __init__(self, vm: Watched) -> None:
+        """Begin to watch ``vm``; a finding ends every wait on it."""
+        self._watchers = (
+            LogWatcher(vm.kernel_log, vm.abort),
+            LogWatcher(vm.qemu_log, vm.abort, rules=QEMU_RULES),
+        )
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All reports of what was said so far, the kernel's first."""
+        return tuple(finding for watcher in self._watchers for finding in watcher.findings)
+
+    def verdict(self) -> None:
+        """Raise the error of the first finding in what the guest has said by now, if there is one.
+
+        Raises:
+            GuestPanicError: there is a finding.
+        """
+        if findings := self.findings:
+            raise findings[0].error()
+
+    @contextlib.contextmanager
+    def allow(self, pattern: str) -> Iterator[None]:
+        """Let lines that match pass, for a scenario that provokes them on purpose."""
+        with contextlib.ExitStack() as stack:
+            for watcher in self._watchers:
+                stack.enter_context(watcher.allow(pattern))
+            yield
+
+    def close(self) -> None:
+        """Stop watching."""
+        for watcher in self._watchers:
+            watcher.close()

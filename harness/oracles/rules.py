@@ -47,15 +47,15 @@ KERNEL_RULES = (
     _rule(Kind.PANIC, r"Kernel panic - not syncing"),
     # kernel/watchdog.c, kernel/watchdog_hld.c, kernel/workqueue.c
     _rule(Kind.LOCKUP, r"BUG: soft lockup", r"Watchdog detected hard LOCKUP", r"BUG: workqueue lockup"),
-    # kernel/rcu/tree_stall.h: "rcu: INFO: rcu_preempt self-detected stall on CPU", "... detected stalls on CPUs/tasks"
+    # kernel/rcu/tree_stall.h: "rcu: INFO: rcu_preempt self-detected stall on CPU"
     _rule(Kind.RCU_STALL, r"INFO: rcu\w* (?:self-)?detected (?:expedited )?stalls? on"),
     # kernel/hung_task.c
     _rule(Kind.HUNG_TASK, r"INFO: task \S+ blocked for more than \d+ seconds"),
     # kernel/locking/lockdep.c
     _rule(
         Kind.LOCKING,
-        r"WARNING: (?:possible (?:circular|recursive|irq)|inconsistent lock|bad unlock|suspicious RCU|held lock|"
-        r"lock held|nested lock|HARDIRQ-safe|SOFTIRQ-safe)",
+        r"WARNING: (?:possible (?:circular|recursive|irq)|inconsistent lock|bad unlock)",
+        r"WARNING: (?:suspicious RCU|held lock|lock held|nested lock|HARDIRQ-safe|SOFTIRQ-safe)",
         r"INFO: trying to register non-static key",
         r"INFO: lockdep is turned off",
         r"BUG: spinlock",
@@ -64,15 +64,17 @@ KERNEL_RULES = (
     _rule(Kind.UNDEFINED, r"UBSAN: \S+ in "),
     # mm/kmemleak.c
     _rule(Kind.LEAK, r"kmemleak: \d+ new suspected memory leaks"),
-    # arch/x86/mm/fault.c, mm/kasan/report.c, kernel/sched/core.c ... and, with the object's name, mm/slub.c
+    # arch/x86/mm/fault.c, mm/kasan/report.c, kernel/sched/core.c; with the cache's name: mm/slub.c
     _rule(Kind.BUG, r"\bBUG: \S", r"kernel BUG at ", r"\bBUG [\w-]+ \((?:Not tainted|Tainted)"),
-    # arch/x86/kernel/dumpstack.c: "Oops: 0002 [#1]", "general protection fault, ...: 0000 [#1]", "divide error: ..."
+    # arch/x86/kernel/dumpstack.c: "Oops: 0002 [#1]", "general protection fault, ...: 0000 [#1]"
     _rule(Kind.OOPS, r"\bOops: ", r": [0-9a-f]{4} \[#\d+\]"),
     # mm/page_alloc.c
     _rule(Kind.ALLOCATION, r"page allocation failure: order:"),
     # mm/oom_kill.c
-    _rule(Kind.OUT_OF_MEMORY, r"invoked oom-killer:", r"Out of memory: Killed process", r"Out of memory \(oom_"),
-    # kernel/panic.c: "WARNING: CPU: 0 PID: 1 at file:line"; fs/sysfs/dir.c and lib/kobject.c warn in their own words
+    _rule(
+        Kind.OUT_OF_MEMORY, r"invoked oom-killer:", r"Out of memory: Killed process", r"Out of memory \(oom_"
+    ),
+    # kernel/panic.c: "WARNING: CPU: 0 PID: 1 at file:line"; fs/sysfs/dir.c and lib/kobject.c in own words
     _rule(
         Kind.WARNING,
         r"^WARNING: ",

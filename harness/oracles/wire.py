@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A capture as what it carried: TCP streams put together again, frames, and whether a text is anywhere in it."""
+"""A capture as what it carried: TCP streams, frames, and whether a text is anywhere in it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Bytes that the receiver of a stream could read at one moment (``at``, the capture's clock in seconds)."""
+    """Bytes that the receiver could read at one moment (``at``, the capture's clock in seconds)."""
 
     side: Side
     data: bytes
@@ -61,7 +61,8 @@ class TcpStream:
     """One connection.
 
     Attributes:
-        client, server: its ends; the client is who sent the first SYN, or the first packet if that is missing.
+        client: who sent the first SYN, or the first packet if that is missing.
+        server: the other end.
         chunks: what each side sent, in the order in which it could be read.
         missing: bytes that were announced by later ones but never captured.
     """
@@ -162,7 +163,7 @@ class _Connection:
         return TcpStream(self.client, self.server, tuple(self.chunks), missing)
 
 
-class Wire:
+class Capture:
     """A capture.
 
     Attributes:
@@ -194,7 +195,7 @@ class Wire:
         self.streams = tuple(connection.stream() for connection in connections)
 
     @classmethod
-    def read(cls, path: Path) -> Wire:
+    def read(cls, path: Path) -> Capture:
         """Read a pcap file; raises as the constructor."""
         try:
             return cls(path.read_bytes())
@@ -202,20 +203,25 @@ class Wire:
             raise MachineError(f"reading the capture {path}", error.strerror or str(error)) from error
 
     def on_port(self, port: int) -> tuple[TcpStream, ...]:
-        """Return the connections with ``port`` at one end (which one is the server cannot be told without a SYN)."""
+        """Return the connections with ``port`` at one end: without a SYN, the server cannot be told."""
         return tuple(stream for stream in self.streams if port in {stream.server.port, stream.client.port})
 
     def exchange(self, port: int, size: int = _FRAME_BYTES) -> tuple[Frame, ...]:
-        """Return the frames of all connections to ``port``, in the order of their completion, with their senders."""
+        """Return the frames of all connections to ``port`` and their senders, in the order of completion."""
         frames = [frame for stream in self.on_port(port) for frame in stream.frames(size)]
         return tuple(sorted(frames, key=lambda frame: frame.at))
 
-    def frames(self, port: int, size: int = _FRAME_BYTES) -> tuple[bytes, ...]:
+    def frames(self, port: int, size: int = _FRAME_BYTES) -> list[bytes]:
         """Return the bytes of :meth:`exchange`."""
-        return tuple(frame.data for frame in self.exchange(port, size))
+        return [frame.data for frame in self.exchange(port, size)]
+
+    @property
+    def octets(self) -> bytes:
+        """Every byte of every packet, headers included, one packet behind the other."""
+        return b"".join(self._raw)
 
     def contains(self, text: bytes | str) -> bool:
-        """Return whether ``text`` is anywhere: across packets in a stream, or in any packet, of any protocol."""
+        """Return whether ``text`` is anywhere: across the packets of a stream, or in one of any protocol."""
         wanted = text.encode() if isinstance(text, str) else text
         streams = (stream.bytes_from(side) for stream in self.streams for side in Side)
         return any(wanted in data for data in streams) or any(wanted in packet for packet in self._raw)
@@ -226,7 +232,9 @@ def _packets(pcap: bytes) -> Iterator[tuple[float, int, bytes]]:
     try:
         reader = dpkt.pcap.Reader(io.BytesIO(pcap))
     except (ValueError, dpkt.dpkt.Error, struct.error) as error:
-        raise MachineError("reading a capture", f"{len(pcap)} bytes that are no pcap file ({error})") from error
+        raise MachineError(
+            "reading a capture", f"{len(pcap)} bytes that are no pcap file ({error})"
+        ) from error
     link = reader.datalink()
     packets = iter(reader)
     while True:
@@ -264,7 +272,7 @@ def _network(link: int, packet: bytes) -> object:
 
 
 def _begins_anew(connection: _Connection, segment: dpkt.tcp.TCP) -> bool:
-    """Return whether a segment opens a new connection between the same ends, and is not an old SYN sent again."""
+    """Return whether a segment opens a new connection, and is not the SYN of this one sent again."""
     opens = segment.flags & (dpkt.tcp.TH_SYN | dpkt.tcp.TH_ACK) == dpkt.tcp.TH_SYN
     return bool(opens and segment.seq != connection.first)
 
