@@ -61,7 +61,7 @@ class OutputStream:
             self._changed.notify_all()
 
     def take_line(self) -> bytes | None:
-        """Return the next line with its end, the rest of an ended stream, or None when there is no line yet."""
+        """Return the next line with its end, the rest of an ended one, or None when there is none yet."""
         end = self._data.find(b"\n", self._taken) + 1
         if not end and self.ended:
             end = len(self._data)

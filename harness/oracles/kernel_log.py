@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Seconds without a new line after which a report counts as complete, and the longest that one may take.
 QUIET = 0.3
 LIMIT = 0.8
-_FRAME_LINES = 2
+_FRAME_LINES = 3
 _REPORT_LINES = 400
 
 
@@ -91,10 +91,11 @@ class Scanner:
         return finding
 
     def _remember(self, text: str) -> None:
-        if FRAME.search(message(text)):
-            self._before.append(text)
-        else:
+        """Keep what may turn out to be the head of a report: a frame and the words that stand below it."""
+        if FRAME.search(message(text)) or len(self._before) == _FRAME_LINES:
             self._before.clear()
+        if FRAME.search(message(text)) or self._before:
+            self._before.append(text)
 
 
 class Watched(Protocol):

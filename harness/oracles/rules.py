@@ -90,7 +90,7 @@ KERNEL_RULES = (
     ),
 )
 
-# hw/virtio/virtio.c: virtio_error() says these when it stops a device because of what the guest put in a queue.
+# hw/virtio/virtio.c: virtio_error() says these as it stops a device for what the guest put in a queue.
 QEMU_RULES = (
     _rule(
         Kind.VIRTIO,

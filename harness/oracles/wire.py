@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _FRAME_BYTES = 257  # the chat's: 256 bytes of ciphertext and a line feed
 _RING = 1 << 32
+# pcap-savefile(5): headers of the file and of each packet; how a little-endian file begins.
+_FILE_HEADER, _PACKET_HEADER = 24, 16
+_LITTLE = (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1")
 _HALF = 1 << 31
 
 
@@ -230,19 +233,27 @@ class Capture:
 def _packets(pcap: bytes) -> Iterator[tuple[float, int, bytes]]:
     """Yield time, link type and bytes of each whole packet."""
     try:
-        reader = dpkt.pcap.Reader(io.BytesIO(pcap))
+        reader = dpkt.pcap.Reader(io.BytesIO(pcap[: _whole(pcap)]))
     except (ValueError, dpkt.dpkt.Error, struct.error) as error:
         raise MachineError(
             "reading a capture", f"{len(pcap)} bytes that are no pcap file ({error})"
         ) from error
     link = reader.datalink()
-    packets = iter(reader)
-    while True:
-        try:
-            at, packet = next(packets)
-        except (StopIteration, dpkt.dpkt.Error, struct.error):
-            return
+    for at, packet in reader:
         yield float(at), link, packet
+
+
+def _whole(pcap: bytes) -> int:
+    """Return where the last whole packet of a pcap file ends."""
+    order = "<" if pcap[:4] in _LITTLE else ">"
+    end, following = 0, _FILE_HEADER
+    while following <= len(pcap):
+        end = following
+        if end + _PACKET_HEADER > len(pcap):
+            break
+        (captured,) = struct.unpack_from(f"{order}I", pcap, end + 8)
+        following = end + _PACKET_HEADER + captured
+    return end
 
 
 def _tcp(link: int, packet: bytes) -> tuple[Endpoint, Endpoint, dpkt.tcp.TCP] | None:

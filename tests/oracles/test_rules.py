@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every pattern has a log that it must find, and there is one that nothing may be found in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.oracles.kernel_log import Scanner
+from harness.oracles.rules import KERNEL_RULES, QEMU_RULES, Kind, kind_of, message
+
+LOGS = Path(__file__).parent / "logs"
+# File, what it must be taken for, how its title begins, how many of its lines belong to the report.
+GOLDEN = (
+    ("bug-null-pointer", Kind.BUG, "BUG: kernel NULL pointer dereference, address", 18),
+    ("bug-page-fault", Kind.BUG, "BUG: unable to handle page fault", 7),
+    ("bug-in-source", Kind.BUG, "kernel BUG at lib/list_debug.c:56!", 6),
+    ("bug-sleeping", Kind.BUG, "BUG: sleeping function called from invalid context", 10),
+    ("bug-kasan", Kind.BUG, "BUG: KASAN: slab-out-of-bounds in cryptodev_crypt", 7),
+    ("bug-slab", Kind.BUG, "BUG cryptodev_request (Tainted", 4),
+    ("oops-general-protection", Kind.OOPS, "general protection fault, probably for", 4),
+    ("panic-exception", Kind.PANIC, "Kernel panic - not syncing: Fatal exception in interrupt", 3),
+    ("panic-memory", Kind.PANIC, "Kernel panic - not syncing: System is deadlocked on memory", 5),
+    ("warning-refcount", Kind.WARNING, "WARNING: CPU: 0 PID: 122 at lib/refcount.c:28", 7),
+    ("warning-sysfs", Kind.WARNING, "sysfs: cannot create duplicate filename", 6),
+    ("locking-circular", Kind.LOCKING, "WARNING: possible circular locking dependency", 6),
+    ("locking-uninitialised", Kind.LOCKING, "INFO: trying to register non-static key.", 4),
+    ("hung-task", Kind.HUNG_TASK, "INFO: task cryptoctl:127 blocked for more than", 5),
+    ("rcu-stall", Kind.RCU_STALL, "rcu: INFO: rcu_preempt self-detected stall on CPU", 4),
+    ("soft-lockup", Kind.LOCKUP, "watchdog: BUG: soft lockup - CPU#0", 4),
+    ("allocation", Kind.ALLOCATION, "cryptoctl: page allocation failure: order:10", 6),
+    ("out-of-memory", Kind.OUT_OF_MEMORY, "cryptoctl invoked oom-killer", 3),
+    ("undefined", Kind.UNDEFINED, "UBSAN: array-index-out-of-bounds", 3),
+    ("leak", Kind.LEAK, "kmemleak: 12 new suspected memory leaks", 1),
+    ("virtio-bad-ring", Kind.VIRTIO, "virtio_cryptodev virtio1: crypto-vq:id 131", 1),
+    ("virtio-not-a-head", Kind.VIRTIO, "virtio_cryptodev virtio1: crypto-vq:id 3", 1),
+    ("virtio-broken", Kind.VIRTIO, "virtio_crypto: the virtqueue", 1),
+    ("virtio-probe", Kind.VIRTIO, "virtio_cryptodev: probe of virtio1 failed", 1),
+)
+
+
+def read(name: str) -> list[str]:
+    return (LOGS / f"{name}.log").read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize(("name", "kind", "title", "lines"), GOLDEN, ids=[entry[0] for entry in GOLDEN])
+def test_a_report_is_found_whole(name: str, kind: Kind, title: str, lines: int) -> None:
+    scanner = Scanner()
+    found = [finding for line in read(name) if (finding := scanner.line(line))]
+    if rest := scanner.flush():
+        found.append(rest)
+    assert [finding.kind for finding in found] == [kind]
+    assert found[0].title.startswith(title)
+    assert len(found[0].lines) == lines
+
+
+def test_the_lines_before_a_report_that_frame_it_belong_to_it() -> None:
+    scanner = Scanner()
+    found = [finding for line in read("bug-in-source") if (finding := scanner.line(line))]
+    assert "[ cut here ]" in found[0].lines[0]
+
+
+@pytest.mark.parametrize("line", read("harmless"))
+def test_what_only_looks_like_trouble_is_let_pass(line: str) -> None:
+    assert kind_of(line) is None
+
+
+def test_every_kind_has_a_golden_log() -> None:
+    assert {kind for _, kind, _, _ in GOLDEN} == {rule.kind for rule in KERNEL_RULES} == set(Kind)
+
+
+def test_every_golden_log_is_used() -> None:
+    assert {path.stem for path in LOGS.glob("*.log")} == {entry[0] for entry in GOLDEN} | {"harmless"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "qemu-system-x86_64: virtio: zero sized buffers are not allowed",
+        "qemu-system-x86_64: virtio: bogus descriptor or out of resources",
+        "qemu-system-x86_64: Virtqueue size exceeded",
+        "qemu-system-x86_64: Guest moved used index from 0 to 129",
+        "qemu-system-x86_64: Looped descriptor",
+        "qemu-system-x86_64: virtio-net header not in first element: missing headers",
+        "../hw/virtio/cryptodev/session.c:41:9: runtime error: load of null pointer",
+        "==77==ERROR: AddressSanitizer: heap-use-after-free on address 0x602000000010",
+    ],
+)
+def test_qemu_says_that_the_queue_or_itself_is_broken(line: str) -> None:
+    assert kind_of(line, QEMU_RULES) is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "qemu-system-x86_64: warning: host doesn't support requested feature: CPUID.01H:ECX.pni [bit 0]",
+        "qemu-system-x86_64: terminating on signal 15 from pid 1 (init)",
+    ],
+)
+def test_qemu_may_warn_and_say_farewell(line: str) -> None:
+    assert kind_of(line, QEMU_RULES) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "BUG: x",
+        "[    1.5] BUG: x",
+        "<4>[    1.5] BUG: x",
+        "[   44.1][  T140] BUG: x",
+        "[   44.1][    C0] BUG: x",
+    ],
+)
+def test_the_stamp_is_no_part_of_the_message(line: str) -> None:
+    assert message(line) == "BUG: x"
