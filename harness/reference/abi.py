@@ -80,7 +80,7 @@ class SessionOp:
     SIZE: ClassVar[int] = 48
 
     def pack(self) -> bytes:
-        """Return the 48 bytes of the structure, padding zero."""
+        """Return the 48 bytes of the structure, padding zero; raise ``struct.error`` for a field too big."""
         return self._layout.pack(
             self.cipher, self.mac, self.keylen, self.key, self.mackeylen, self.mackey, self.ses
         )  # fmt: skip
@@ -116,7 +116,7 @@ class CryptOp:
     SIZE: ClassVar[int] = 48
 
     def pack(self) -> bytes:
-        """Return the 48 bytes of the structure, padding zero."""
+        """Return the 48 bytes of the structure, padding zero; raise ``struct.error`` for a field too big."""
         return self._layout.pack(
             self.ses, self.op, self.flags, self.len, self.src, self.dst, self.mac, self.iv
         )  # fmt: skip
@@ -132,8 +132,15 @@ def _number(direction: int, number: int, size: int) -> int:
     return direction << _DIRECTION_SHIFT | size << _SIZE_SHIFT | ord("c") << 8 | number
 
 
-# struct crypt_kop: four small fields (16 bytes), eight parameters of a pointer and a length (16 bytes each).
-_KEY_OP = 16 + 8 * 16
+# The sizes of the arguments that nothing here packs, from their fields.
+# crypt_kop: u32, u32, u16, u16, u32, then eight parameters of a pointer and a u32.
+_KEY_OP = struct.calcsize("<IIHHI" + 8 * "QIxxxx")
+# session_info_op: u32, two algorithms of two names of 64 bytes each, u16, u32.
+_SESSION_INFO_OP = struct.calcsize("<I64s64s64s64sHxxI")
+# crypt_auth_op: ses, op, flags, len, auth_len; auth_src, src, dst, tag; tag_len; iv; iv_len.
+_CRYPT_AUTH_OP = struct.calcsize("<IHHIIQQQQIxxxxQIxxxx")
+# cphash_op: two session ids.
+_HASH_COPY_OP = struct.calcsize("<II")
 
 
 class Ioctl(enum.IntEnum):
@@ -145,5 +152,8 @@ class Ioctl(enum.IntEnum):
     CIOCCRYPT = _number(_READ | _WRITE, 104, CryptOp.SIZE)
     CIOCKEY = _number(_READ | _WRITE, 105, _KEY_OP)
     CIOCASYMFEAT = _number(_READ, 106, _U32)
+    CIOCGSESSINFO = _number(_READ | _WRITE, 107, _SESSION_INFO_OP)
+    CIOCAUTHCRYPT = _number(_READ | _WRITE, 109, _CRYPT_AUTH_OP)
     CIOCASYNCCRYPT = _number(_WRITE, 110, CryptOp.SIZE)
     CIOCASYNCFETCH = _number(_READ, 111, CryptOp.SIZE)
+    CIOCCPHASH = _number(_WRITE, 112, _HASH_COPY_OP)

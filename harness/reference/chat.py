@@ -33,7 +33,12 @@ def messages(text: str) -> list[bytes]:
 
     Args:
         text: the line without its end.
+
+    Raises:
+        ValueError: the text has more lines than one.
     """
+    if "\n" in text:
+        raise ValueError("a message carries one line, without its end")
     rest = text.encode()
     found = []
     while True:
@@ -79,7 +84,8 @@ def displayed(message: bytes) -> str:
     r"""Return what the other end's terminal shows of a message.
 
     That is the text up to the newline, or up to the first zero where there is none.  Control characters and
-    bytes that are no UTF-8 are shown as ``\xNN``: a peer must not be able to drive the terminal.
+    bytes that are no UTF-8 are shown as ``\xNN``, one for each byte: a peer must not be able to drive the
+    terminal.  Unicode's category Cc says what a control character is: tab, DEL and U+0080 to U+009F as well.
     """
     text = message.partition(_END)[0].partition(b"\0")[0]
     shown = []
@@ -116,18 +122,23 @@ class Turns:
     speaker: End = End.CLIENT
     over: bool = False
 
-    def says(self, end: End, line: str) -> tuple[Self, bytes]:
+    def says(self, end: End, line: str, *, plain: bool = False) -> tuple[Self, bytes]:
         """Return the state after ``end`` typed a line, and what it sent: a frame, or nothing for ``bye``.
 
         Args:
             end: who speaks.
-            line: at most 255 bytes of text, without its end.
+            line: at most 255 bytes of text, without its end; what :func:`messages` gives for a longer one
+                is said in as many turns.
+            plain: without encryption.
 
         Raises:
-            ValueError: it is not its turn, or the conversation is over.
+            ValueError: it is not its turn, the conversation is over, or the line does not fit a message.
         """
         if self.over or end is not self.speaker:
             raise ValueError(f"it is not the turn of the {end}")
         if line == FAREWELL:
             return replace(self, over=True), b""
-        return replace(self, speaker=end.other), frame(f"{line}\n")
+        (message, *more) = messages(line)
+        if more:
+            raise ValueError(f"the line takes {1 + len(more)} messages, and a turn has one")
+        return replace(self, speaker=end.other), frame(message, plain=plain)

@@ -34,7 +34,12 @@ def next_iv(op: int, iv: bytes, src: bytes, dst: bytes) -> bytes:
     Args:
         op: :class:`~harness.reference.abi.Op`.
         iv: the IV that this call began with; with no data it stays.
-        src, dst: what went in and what came out, of the same length.
+        src, dst: what went in and what came out, of the same length, in whole blocks.
+
+    Raises:
+        ValueError: ``op`` is neither, or the lengths are not as said.
     """
+    if len(src) != len(dst) or len(src) % BLOCK_BYTES:
+        raise ValueError(f"{len(src)} bytes in and {len(dst)} bytes out are not the same whole blocks")
     ciphertext = dst if Op(op) is Op.ENCRYPT else src
     return ciphertext[-BLOCK_BYTES:] if ciphertext else iv

@@ -3,6 +3,14 @@
 
 The authority is cryptodev-linux 1.14 (``ioctl.c``: ``crypto_create_session``, ``crypto_finish_session``,
 ``fill_kcop_from_cop``; ``main.c``: ``crypto_run``).  Where it crashes on bad input this model gives an error.
+
+The order of the checks is part of the semantics, since a call can be wrong in two ways at once:
+
+* CIOCGSESSION: no algorithm at all, unknown cipher, unknown mac, key too long for any cipher (EINVAL); the
+  key's address (EFAULT); its length for this cipher, mac key too long (EINVAL); the mac key's address
+  (EFAULT).
+* CIOCCRYPT: the session (EINVAL), the IV's address (EFAULT), op, whole blocks (EINVAL).  From here on a given
+  IV is the session's, whatever comes next.  Then the addresses of source, destination and digest (EFAULT).
 """
 
 from __future__ import annotations
@@ -12,7 +20,7 @@ import errno
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.reference.abi import Cipher, CopFlag, Mac, Op
@@ -93,7 +101,7 @@ class _Session:
     has_cipher: bool
     iv: bytes = bytes(BLOCK_BYTES)
     hashed: bytes = b""
-    finished: bool = field(default=False)
+    finished: bool = False
 
     def digest(self) -> bytes:
         """Return hash or HMAC (FIPS 180-4, FIPS 198-1) of what was taken in since the last start."""
@@ -146,6 +154,9 @@ class OpenFile:
 
         Returns:
             The id, or EINVAL or EFAULT.
+
+        Raises:
+            ValueError: the adopted id is no u32, or a session of this open file already has it.
         """
         keylen = (0 if isinstance(key, Pointer) else len(key)) if keylen is None else keylen
         if mackeylen is None:
@@ -154,6 +165,8 @@ class OpenFile:
             made = self._make(cipher, key, keylen, mac, mackey, mackeylen)
         except _Refused as refusal:
             return Answer(refusal.errno)
+        if ses is not None and (ses in self._sessions or not 0 <= ses <= 0xFFFFFFFF):
+            raise ValueError(f"{ses:#x} cannot be the id of a new session")
         while ses is None or ses in self._sessions:
             ses = self._ids() & 0xFFFFFFFF
         self._sessions[ses] = made
@@ -220,7 +233,11 @@ class OpenFile:
             flags: :class:`~harness.reference.abi.CopFlag`.
 
         Returns:
-            What was written where, or EINVAL or EFAULT.
+            What was written where, or EINVAL or EFAULT.  EFAULT for ``mac`` comes when the destination has
+            already been written.
+
+        Raises:
+            ValueError: fewer bytes were given than the call would read.
         """
         session = self._sessions.get(ses)
         if session is None:
@@ -249,6 +266,7 @@ class OpenFile:
         *,
         writes_iv: bool,
     ) -> Answer:
+        # A digest that was taken leaves nothing to go on from, so what follows it starts anew too.
         if session.mac and (flags == 0 or flags & CopFlag.RESET or session.finished):
             session.hashed, session.finished = b"", False
         data = _read(src, size)
@@ -264,6 +282,6 @@ class OpenFile:
         if session.mac and (flags & CopFlag.FINAL or not flags & CopFlag.UPDATE):
             digest, session.finished = session.digest(), True
             if mac is not None:
-                raise _Refused(errno.EFAULT)
+                return Answer(errno.EFAULT, dst=out)
         written = session.iv if writes_iv and flags & CopFlag.WRITE_IV else None
         return Answer(0, dst=out, iv=written, mac=digest)

@@ -16,6 +16,9 @@ CIOCCRYPT      type, handle, number,      destination, result
 =============  =========================  =============
 
 ``session_op`` lies in a device-writable buffer and yet carries input: cipher and key length.
+
+A buffer of no bytes (an empty key or source, a destination of none) is listed here as it stands in the table.
+A driver must not put it into a virtqueue: devices take a descriptor of length 0 for a broken queue.
 """
 
 from __future__ import annotations
@@ -74,8 +77,9 @@ class Open:
     initial: ClassVar[tuple[bytes, ...]] = (_I32.pack(-1),)
 
     def reply(self, written: tuple[bytes, ...]) -> Reply:
-        """Read the answer from the writable buffers."""
-        return Reply(_result(written[-1]))
+        """Read the answer from the writable buffers; raise WireError for other lengths."""
+        _check(written, self.writable)
+        return Reply(_result(written[0]))
 
     def answer(self, reply: Reply) -> tuple[bytes, ...]:
         """Return the writable buffers that hold the answer."""
@@ -98,8 +102,7 @@ class Close:
 
     def reply(self, written: tuple[bytes, ...]) -> Reply:
         """Return success: the wire carries nothing back."""
-        if written:
-            raise WireError("a close has no answer")
+        _check(written, self.writable)
         return Reply(0)
 
     def answer(self, reply: Reply) -> tuple[bytes, ...]:
@@ -114,10 +117,15 @@ def _ioctl(handle: int, number: Ioctl, *rest: bytes) -> tuple[bytes, ...]:
 
 
 def _result(data: bytes) -> int:
-    if len(data) != _I32.size:
-        raise WireError(f"a result has 4 bytes, not {len(data)}")
     number: int = _I32.unpack(data)[0]
     return number
+
+
+def _check(written: tuple[bytes, ...], writable: tuple[int, ...]) -> None:
+    """Raise WireError unless the writable buffers came back with the lengths that they have."""
+    lengths = tuple(map(len, written))
+    if lengths != writable:
+        raise WireError(f"the writable buffers have {writable} bytes, not {lengths}")
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,7 @@ class Session:
 
     def reply(self, written: tuple[bytes, ...]) -> Reply:
         """Read the answer; raise WireError if anything of session_op but ``ses`` has changed."""
+        _check(written, self.writable)
         operation = SessionOp.unpack(written[0])
         if replace(operation, ses=self.operation.ses) != self.operation:
             raise WireError("the device changed more of session_op than ses")
@@ -173,8 +182,9 @@ class Free:
     initial: ClassVar[tuple[bytes, ...]] = (_I32.pack(-1),)
 
     def reply(self, written: tuple[bytes, ...]) -> Reply:
-        """Read the answer from the writable buffers."""
-        return Reply(_result(written[-1]))
+        """Read the answer from the writable buffers; raise WireError for other lengths."""
+        _check(written, self.writable)
+        return Reply(_result(written[0]))
 
     def answer(self, reply: Reply) -> tuple[bytes, ...]:
         """Return the writable buffers that hold the answer."""
@@ -206,13 +216,17 @@ class Crypt:
         return (bytes(self.operation.len), _I32.pack(-1))
 
     def reply(self, written: tuple[bytes, ...]) -> Reply:
-        """Read the answer from the writable buffers."""
+        """Read the answer from the writable buffers; raise WireError for other lengths."""
+        _check(written, self.writable)
         result = _result(written[1])
         return Reply(result, data=written[0] if result == 0 else None)
 
     def answer(self, reply: Reply) -> tuple[bytes, ...]:
-        """Return the writable buffers that hold the answer."""
-        return (reply.data or bytes(self.operation.len), _I32.pack(reply.result))
+        """Return the writable buffers that hold the answer; raise WireError for data of another length."""
+        data = bytes(self.operation.len) if reply.data is None else reply.data
+        written = (data, _I32.pack(reply.result))
+        _check(written, self.writable)
+        return written
 
 
 Request = Open | Close | Session | Free | Crypt
