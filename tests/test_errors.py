@@ -13,7 +13,7 @@ MACHINE = [MachineError, errors.WaitTimeoutError, errors.GuestPanicError, errors
 
 
 @pytest.mark.parametrize("kind", [*PLAIN, *MACHINE])
-def test_one_line_of_what_was_done_seen_and_to_do(kind):
+def test_one_line_of_what_was_done_seen_and_to_do(kind: type[HarnessError]) -> None:
     error = kind("fetching QEMU's source", "the mirror answered 404", "try --qemu-source")
     assert str(error) == "fetching QEMU's source: the mirror answered 404 -- try --qemu-source"
     assert (error.doing, error.seen, error.cure) == (
@@ -24,19 +24,19 @@ def test_one_line_of_what_was_done_seen_and_to_do(kind):
 
 
 @pytest.mark.parametrize("kind", [*PLAIN, *MACHINE])
-def test_without_a_cure_the_line_ends_with_what_was_seen(kind):
+def test_without_a_cure_the_line_ends_with_what_was_seen(kind: type[HarnessError]) -> None:
     error = kind("booting", "nothing for 30 s")
     assert str(error) == "booting: nothing for 30 s"
     assert error.cure == ""
 
 
-def test_line_breaks_and_runs_of_blanks_are_folded():
+def test_line_breaks_and_runs_of_blanks_are_folded() -> None:
     error = HarnessError("building\nthe  driver", " make:\t*** \r\n Error 2\n", "\n")
     assert str(error) == "building the driver: make: *** Error 2"
 
 
 @pytest.mark.parametrize("kind", MACHINE)
-def test_evidence_is_printed_below_oldest_first(kind):
+def test_evidence_is_printed_below_oldest_first(kind: type[MachineError]) -> None:
     error = kind("waiting for the prompt", "the deadline", "look", evidence=("first line", "last line"))
     assert str(error).splitlines() == [
         "waiting for the prompt: the deadline -- look",
@@ -47,7 +47,7 @@ def test_evidence_is_printed_below_oldest_first(kind):
     assert kind("a", "b").evidence == ()
 
 
-def test_the_family():
+def test_the_family() -> None:
     """A failure of the machine is never an assertion's, and each kind can be caught by its family's name."""
     for kind in (*PLAIN, *MACHINE):
         assert issubclass(kind, HarnessError)
@@ -59,7 +59,7 @@ def test_the_family():
 
 
 @pytest.mark.parametrize("kind", [*PLAIN, *MACHINE])
-def test_an_error_travels_between_processes(kind):
+def test_an_error_travels_between_processes(kind: type[HarnessError]) -> None:
     """Test workers are processes of their own: what they raise is pickled."""
     error = kind("doing", "seen", "cure")
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 -- our own bytes
@@ -67,6 +67,6 @@ def test_an_error_travels_between_processes(kind):
     assert str(again) == str(error)
 
 
-def test_evidence_travels_too():
+def test_evidence_travels_too() -> None:
     error = MachineError("doing", "seen", evidence=("a line",))
     assert pickle.loads(pickle.dumps(error)).evidence == ("a line",)  # noqa: S301 -- our own bytes

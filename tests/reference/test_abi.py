@@ -50,11 +50,11 @@ class CCryptOp(ctypes.Structure):
         ("CIOCCPHASH", 0x40086370),
     ],
 )
-def test_ioctl_numbers(name, number):
+def test_ioctl_numbers(name: str, number: int) -> None:
     assert abi.Ioctl[name] == number
 
 
-def test_names_and_numbers_of_algorithms_operations_and_flags():
+def test_names_and_numbers_of_algorithms_operations_and_flags() -> None:
     assert {each.name: int(each) for each in abi.Cipher} == {
         "AES_CBC": 11,
         "NULL": 16,
@@ -107,7 +107,9 @@ CRYPT_FIELDS = {
     ("ours", "theirs", "fields"),
     [(abi.SessionOp, CSessionOp, SESSION_FIELDS), (abi.CryptOp, CCryptOp, CRYPT_FIELDS)],
 )
-def test_structures_are_laid_out_as_in_c(ours, theirs, fields):
+def test_structures_are_laid_out_as_in_c(
+    ours: type[abi.SessionOp] | type[abi.CryptOp], theirs: type[ctypes.Structure], fields: dict[str, int]
+) -> None:
     """Every field at the place that x86-64's C gives it, padding zero: 48 bytes both."""
     packed = ours(**fields).pack()
     assert len(packed) == 48 == ours.SIZE == ctypes.sizeof(theirs)
@@ -115,7 +117,7 @@ def test_structures_are_laid_out_as_in_c(ours, theirs, fields):
     assert ours.unpack(packed) == ours(**fields)
 
 
-def test_offsets_by_hand():
+def test_offsets_by_hand() -> None:
     """The same without ctypes: offsets counted by hand."""
     session = abi.SessionOp(**SESSION_FIELDS).pack()
     assert session[16:24] == bytes.fromhex("3837363534333231")
@@ -133,17 +135,19 @@ def test_offsets_by_hand():
 
 @pytest.mark.parametrize("structure", [abi.SessionOp, abi.CryptOp])
 @pytest.mark.parametrize("size", [0, 47, 49])
-def test_a_structure_of_another_size_is_refused(structure, size):
+def test_a_structure_of_another_size_is_refused(
+    structure: type[abi.SessionOp] | type[abi.CryptOp], size: int
+) -> None:
     with pytest.raises(struct.error):
         structure.unpack(bytes(size))
 
 
-def test_padding_is_ignored_on_the_way_in():
+def test_padding_is_ignored_on_the_way_in() -> None:
     dirty = bytearray(abi.SessionOp(cipher=11).pack())
     dirty[12:16] = b"\xff" * 4
     assert abi.SessionOp.unpack(bytes(dirty)) == abi.SessionOp(cipher=11)
 
 
-def test_a_field_that_does_not_fit_is_refused():
+def test_a_field_that_does_not_fit_is_refused() -> None:
     with pytest.raises(struct.error):
         abi.CryptOp(op=1 << 16).pack()

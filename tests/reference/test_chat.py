@@ -13,21 +13,21 @@ from harness.reference.chat import End, Turns
 lines = st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"]), max_size=700)
 
 
-def test_it_reads_as_prose():
+def test_it_reads_as_prose() -> None:
     assert len(reference.chat.frame("hi")) == 257
 
 
-def test_constants():
+def test_constants() -> None:
     assert (chat.PORT, chat.MESSAGE_BYTES, chat.FRAME_BYTES) == (35001, 256, 257)
     assert (chat.KEY.hex(), chat.IV.hex()) == ("68656c6c" * 4, "6c6c6568" * 4)
 
 
-def test_known_first_bytes():
+def test_known_first_bytes() -> None:
     """Sixteen bytes of 0x07 begin with the published bytes of ciphertext."""
     assert chat.frame(b"\x07" * 16)[:4].hex(" ") == "35 83 31 09"
 
 
-def test_a_frame_byte_by_byte():
+def test_a_frame_byte_by_byte() -> None:
     """Text and newline, zeros up to 256, encrypted whole under the fixed key and IV, one newline in clear."""
     clear = b"hi\n" + bytes(253)
     encryptor = Cipher(algorithms.AES(b"hell" * 4), modes.CBC(b"lleh" * 4)).encryptor()
@@ -36,12 +36,12 @@ def test_a_frame_byte_by_byte():
     assert chat.frame(b"hi\n") == chat.frame("hi\n")
 
 
-def test_the_frame_of_greek_text():
+def test_the_frame_of_greek_text() -> None:
     """Text travels as UTF-8."""
     assert chat.frame("καλη\n", plain=True)[:9] == bytes.fromhex("ceba ceb1 cebb ceb7 0a")
 
 
-def test_a_frame_has_room_for_256_bytes():
+def test_a_frame_has_room_for_256_bytes() -> None:
     assert chat.frame(b"x" * 256, plain=True) == b"x" * 256 + b"\n"
     with pytest.raises(ValueError, match="at most 256 bytes, not 257"):
         chat.frame("x" * 257)
@@ -50,11 +50,11 @@ def test_a_frame_has_room_for_256_bytes():
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_unframe_takes_off_padding_and_newline(plain):
+def test_unframe_takes_off_padding_and_newline(plain: bool) -> None:
     assert chat.unframe(chat.frame("καλημέρα\n", plain=plain), plain=plain) == "καλημέρα\n".encode()
 
 
-def test_unframe_of_known_bytes():
+def test_unframe_of_known_bytes() -> None:
     assert chat.unframe(b"hey\n" + bytes(252) + b"\n", plain=True) == b"hey\n"
     encryptor = Cipher(algorithms.AES(b"hell" * 4), modes.CBC(b"lleh" * 4)).encryptor()
     assert chat.unframe(encryptor.update(b"hey\n" + bytes(252)) + b"\n") == b"hey\n"
@@ -62,7 +62,7 @@ def test_unframe_of_known_bytes():
 
 @pytest.mark.parametrize("data", [b"", b"\n" * 256, b"\n" * 258, b"\n" * 256 + b"\0"])
 @pytest.mark.parametrize("plain", [False, True])
-def test_unframe_refuses_what_is_no_frame(data, plain):
+def test_unframe_refuses_what_is_no_frame(data: bytes, plain: bool) -> None:
     with pytest.raises(ValueError, match="257 bytes"):
         chat.unframe(data, plain=plain)
 
@@ -82,12 +82,12 @@ def test_unframe_refuses_what_is_no_frame(data, plain):
         ("😀" * 64, [253, 5]),  # four bytes each: 63 of them make 252
     ],
 )
-def test_lengths_of_messages(text, lengths):
+def test_lengths_of_messages(text: str, lengths: list[int]) -> None:
     assert [len(message) for message in chat.messages(text)] == lengths
 
 
 @given(lines)
-def test_a_line_survives_its_cutting(text):
+def test_a_line_survives_its_cutting(text: str) -> None:
     """Joined again it is the line; each piece fits, is UTF-8 by itself, and is as long as it can be."""
     found = chat.messages(text)
     assert b"".join(message[:-1] for message in found).decode() == text
@@ -101,7 +101,7 @@ def test_a_line_survives_its_cutting(text):
             assert len(message) - 1 + len(character) > 255
 
 
-def test_two_lines_are_not_one_line():
+def test_two_lines_are_not_one_line() -> None:
     with pytest.raises(ValueError, match="one line"):
         chat.messages("two\nlines")
 
@@ -125,18 +125,18 @@ def test_two_lines_are_not_one_line():
         (b"\xed\xa0\x80\n", "\\xed\\xa0\\x80"),  # a surrogate
     ],
 )
-def test_what_a_terminal_shows(message, shown):
+def test_what_a_terminal_shows(message: bytes, shown: str) -> None:
     assert chat.displayed(message) == shown
 
 
 @given(st.binary(max_size=256))
-def test_nothing_a_peer_sends_can_drive_the_terminal(message):
+def test_nothing_a_peer_sends_can_drive_the_terminal(message: bytes) -> None:
     shown = chat.displayed(message)
     assert not any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in shown)
     shown.encode()
 
 
-def test_the_client_begins_and_turns_alternate():
+def test_the_client_begins_and_turns_alternate() -> None:
     turns = Turns()
     assert (turns.speaker, turns.over) == (End.CLIENT, False)
     turns, sent = turns.says(End.CLIENT, "hello")
@@ -148,13 +148,13 @@ def test_the_client_begins_and_turns_alternate():
 
 
 @pytest.mark.parametrize("speaker", End)
-def test_nobody_speaks_out_of_turn(speaker):
+def test_nobody_speaks_out_of_turn(speaker: End) -> None:
     with pytest.raises(ValueError, match=f"not the turn of the {speaker.other}"):
         Turns(speaker).says(speaker.other, "hello")
 
 
 @pytest.mark.parametrize("speaker", End)
-def test_bye_sends_nothing_and_ends(speaker):
+def test_bye_sends_nothing_and_ends(speaker: End) -> None:
     turns, sent = Turns(speaker).says(speaker, "bye")
     assert sent == b""
     assert turns.over
@@ -164,13 +164,13 @@ def test_bye_sends_nothing_and_ends(speaker):
 
 
 @pytest.mark.parametrize("line", ["bye ", "Bye", "goodbye", "", "bye bye"])
-def test_only_the_word_bye_ends(line):
+def test_only_the_word_bye_ends(line: str) -> None:
     turns, sent = Turns().says(End.CLIENT, line)
     assert not turns.over
     assert sent == chat.frame(f"{line}\n")
 
 
-def test_a_turn_has_one_message():
+def test_a_turn_has_one_message() -> None:
     """A long line is said in parts; one part at its longest fits."""
     assert len(Turns().says(End.CLIENT, "x" * 255)[1]) == 257
     with pytest.raises(ValueError, match="takes 2 messages"):

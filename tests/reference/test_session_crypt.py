@@ -3,6 +3,7 @@
 
 import errno
 import hashlib
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -23,35 +24,40 @@ TEXT = bytes(range(100, 148))
 SES = 3
 
 
-def encrypted(data, iv=IV):
+def encrypted(data: bytes, iv: bytes = IV) -> bytes:
     encryptor = Cipher(algorithms.AES(KEY), modes.CBC(iv)).encryptor()
     return encryptor.update(data)
 
 
 @pytest.fixture
-def file():
+def file() -> OpenFile:
     opened = OpenFile()
     opened.gsession(CipherNumber.AES_CBC, KEY, ses=SES)
     return opened
 
 
-def iv_of(file):
+def iv_of(file: OpenFile) -> bytes:
     """The session's IV, seen from outside: one block of zeros decrypted gives AES^-1(0) xor IV."""
-    clear = Cipher(algorithms.AES(KEY), modes.ECB()).decryptor().update(bytes(16))
-    return bytes(a ^ b for a, b in zip(file.crypt(SES, 1, bytes(16)).dst, clear, strict=True))
+    clear = Cipher(algorithms.AES(KEY), modes.ECB())  # noqa: S305 -- one block
+    zeros = clear.decryptor().update(bytes(16))
+    seen = file.crypt(SES, 1, bytes(16)).dst
+    assert seen is not None
+    return bytes(a ^ b for a, b in zip(seen, zeros, strict=True))
 
 
 @pytest.mark.parametrize("vector", vectors.CBC, ids=lambda vector: vector.name)
-def test_nist_vectors(vector):
+def test_nist_vectors(vector: vectors.Vector) -> None:
     file = OpenFile()
-    ses = file.gsession(CipherNumber.AES_CBC, vector.key).ses
-    assert file.crypt(ses, vector.op, vector.source, iv=vector.iv) == Answer(0, dst=vector.result)
+    file.gsession(CipherNumber.AES_CBC, vector.key, ses=SES)
+    assert file.crypt(SES, vector.op, vector.source, iv=vector.iv) == Answer(0, dst=vector.result)
 
 
-def test_the_known_first_bytes_of_the_chat():
+def test_the_known_first_bytes_of_the_chat() -> None:
     file = OpenFile()
-    ses = file.gsession(CipherNumber.AES_CBC, b"hellhellhellhell").ses
-    assert file.crypt(ses, 0, b"\x07" * 16, iv=b"llehllehllehlleh").dst[:4].hex(" ") == "35 83 31 09"
+    file.gsession(CipherNumber.AES_CBC, b"hellhellhellhell", ses=SES)
+    dst = file.crypt(SES, 0, b"\x07" * 16, iv=b"llehllehllehlleh").dst
+    assert dst is not None
+    assert dst[:4].hex(" ") == "35 83 31 09"
 
 
 ROWS = [
@@ -95,7 +101,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("asked", "expected"), ROWS, ids=str)
-def test_every_row(file, asked, expected):
+def test_every_row(file: OpenFile, asked: dict[str, Any], expected: int) -> None:
     call = {"ses": SES, "op": 0, "src": TEXT, **asked}
     answer = file.crypt(**call)
     assert answer.errno == expected
@@ -113,7 +119,9 @@ def test_every_row(file, asked, expected):
     dst=st.sampled_from([None, NULL, BAD]),
     flags=st.sampled_from([0, 4, 255]),
 )
-def test_the_order_of_checks(ses, iv, op, length, src, dst, flags):
+def test_the_order_of_checks(
+    ses: int, iv: bytes | Pointer, op: int, length: int, src: bytes | Pointer, dst: Pointer | None, flags: int
+) -> None:
     """The first of these that is true decides; any number may be.  An error leaves every buffer as it was."""
     file = OpenFile()
     file.gsession(CipherNumber.AES_CBC, KEY, ses=SES)
@@ -133,11 +141,11 @@ def test_the_order_of_checks(ses, iv, op, length, src, dst, flags):
         assert answer == Answer(expected)
 
 
-def test_length_takes_a_part_of_the_source(file):
+def test_length_takes_a_part_of_the_source(file: OpenFile) -> None:
     assert file.crypt(SES, 0, TEXT, iv=IV, length=32).dst == encrypted(TEXT)[:32]
 
 
-def test_the_model_does_not_guess_bytes_it_was_not_given(file):
+def test_the_model_does_not_guess_bytes_it_was_not_given(file: OpenFile) -> None:
     with pytest.raises(ValueError, match="16 bytes where the call reads 32"):
         file.crypt(SES, 0, bytes(16), length=32)
     with pytest.raises(ValueError, match="8 bytes where the call reads 16"):
@@ -147,29 +155,29 @@ def test_the_model_does_not_guess_bytes_it_was_not_given(file):
 # ---- the session's IV ----
 
 
-def test_the_first_iv_is_zeros(file):
+def test_the_first_iv_is_zeros(file: OpenFile) -> None:
     assert file.crypt(SES, 0, TEXT).dst == encrypted(TEXT, bytes(16))
 
 
-def test_without_an_iv_encryption_goes_on_from_the_last_block(file):
+def test_without_an_iv_encryption_goes_on_from_the_last_block(file: OpenFile) -> None:
     whole = encrypted(TEXT)
     assert file.crypt(SES, 0, TEXT[:16], iv=IV).dst == whole[:16]
     assert file.crypt(SES, 0, TEXT[16:32]).dst == whole[16:32]
     assert file.crypt(SES, 0, TEXT[32:]).dst == whole[32:]
 
 
-def test_without_an_iv_decryption_goes_on_from_the_last_ciphertext(file):
+def test_without_an_iv_decryption_goes_on_from_the_last_ciphertext(file: OpenFile) -> None:
     whole = encrypted(TEXT)
     assert file.crypt(SES, 1, whole[:32], iv=IV).dst == TEXT[:32]
     assert file.crypt(SES, 1, whole[32:]).dst == TEXT[32:]
 
 
-def test_a_given_iv_replaces_the_sessions(file):
+def test_a_given_iv_replaces_the_sessions(file: OpenFile) -> None:
     file.crypt(SES, 0, TEXT, iv=OTHER_IV)
     assert file.crypt(SES, 0, TEXT, iv=IV).dst == encrypted(TEXT)
 
 
-def test_each_session_has_its_own_iv(file):
+def test_each_session_has_its_own_iv(file: OpenFile) -> None:
     file.gsession(CipherNumber.AES_CBC, KEY, ses=4)
     file.crypt(SES, 0, TEXT, iv=OTHER_IV)
     assert file.crypt(4, 0, TEXT).dst == encrypted(TEXT, bytes(16))
@@ -189,7 +197,9 @@ def test_each_session_has_its_own_iv(file):
     ],
     ids=str,
 )
-def test_whether_a_given_iv_sticks_when_nothing_is_done(file, asked, sticks):
+def test_whether_a_given_iv_sticks_when_nothing_is_done(
+    file: OpenFile, asked: dict[str, Any], sticks: bool
+) -> None:
     """It is set once op and length are found good; what fails afterwards does not undo it."""
     file.crypt(SES, 0, b"", iv=OTHER_IV)
     file.crypt(**{"ses": SES, "op": 0, "src": TEXT, "iv": IV, **asked})
@@ -199,7 +209,7 @@ def test_whether_a_given_iv_sticks_when_nothing_is_done(file, asked, sticks):
 @pytest.mark.parametrize(
     "asked", [{"src": BAD, "length": 16}, {"dst": NULL}, {"op": 2}, {"iv": BAD}], ids=str
 )
-def test_an_error_without_an_iv_leaves_the_chain_where_it_was(file, asked):
+def test_an_error_without_an_iv_leaves_the_chain_where_it_was(file: OpenFile, asked: dict[str, Any]) -> None:
     file.crypt(SES, 0, b"", iv=IV)
     assert file.crypt(**{"ses": SES, "op": 0, "src": TEXT, **asked}).errno
     assert iv_of(file) == IV
@@ -208,29 +218,29 @@ def test_an_error_without_an_iv_leaves_the_chain_where_it_was(file, asked):
 # ---- WRITE_IV ----
 
 
-def test_write_iv_gives_the_last_block_of_ciphertext_both_ways(file):
+def test_write_iv_gives_the_last_block_of_ciphertext_both_ways(file: OpenFile) -> None:
     whole = encrypted(TEXT)
     assert file.crypt(SES, 0, TEXT, iv=IV, flags=CopFlag.WRITE_IV) == Answer(0, dst=whole, iv=whole[-16:])
     assert file.crypt(SES, 1, whole, iv=IV, flags=CopFlag.WRITE_IV) == Answer(0, dst=TEXT, iv=whole[-16:])
 
 
 @pytest.mark.parametrize("flags", [0, 0xFFFF & ~CopFlag.WRITE_IV])
-def test_without_the_flag_the_iv_stays(file, flags):
+def test_without_the_flag_the_iv_stays(file: OpenFile, flags: int) -> None:
     assert file.crypt(SES, 0, TEXT, iv=IV, flags=flags).iv is None
 
 
-def test_there_is_nowhere_to_write_an_iv_without_an_address(file):
+def test_there_is_nowhere_to_write_an_iv_without_an_address(file: OpenFile) -> None:
     assert file.crypt(SES, 0, TEXT, flags=CopFlag.WRITE_IV) == Answer(0, dst=encrypted(TEXT, bytes(16)))
 
 
-def test_write_iv_with_nothing_to_do_gives_the_iv_itself(file):
+def test_write_iv_with_nothing_to_do_gives_the_iv_itself(file: OpenFile) -> None:
     assert file.crypt(SES, 0, b"", iv=IV, flags=CopFlag.WRITE_IV) == Answer(0, iv=IV)
 
 
 # ---- a cipher and a hash in one session ----
 
 
-def test_a_session_of_both_hashes_the_plaintext_both_ways():
+def test_a_session_of_both_hashes_the_plaintext_both_ways() -> None:
     file = OpenFile()
     file.gsession(CipherNumber.AES_CBC, KEY, mac=Mac.SHA1, ses=SES)
     digest = hashlib.sha1(TEXT, usedforsecurity=False).digest()
@@ -241,7 +251,7 @@ def test_a_session_of_both_hashes_the_plaintext_both_ways():
     assert file.crypt(SES, 0, TEXT, dst=NULL) == Answer(EFAULT)
 
 
-def test_the_digest_is_stored_after_the_data():
+def test_the_digest_is_stored_after_the_data() -> None:
     """A bad address for the digest is found when the destination has been written and the IV gone on."""
     file = OpenFile()
     file.gsession(CipherNumber.AES_CBC, KEY, mac=Mac.SHA1, ses=SES)

@@ -3,6 +3,7 @@
 
 import errno
 from itertools import chain, repeat
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,8 +21,15 @@ K16 = bytes(16)
 UNKNOWN = 0x1234
 
 
+def made(file: OpenFile) -> int:
+    """Make a session that has to succeed; return its id."""
+    ses = file.gsession(AES, K16).ses
+    assert ses is not None
+    return ses
+
+
 @pytest.mark.parametrize("size", range(65))
-def test_aes_takes_keys_of_16_24_and_32_bytes(size):
+def test_aes_takes_keys_of_16_24_and_32_bytes(size: int) -> None:
     expected = OK if size in {16, 24, 32} else EINVAL
     assert OpenFile().gsession(AES, bytes(size)).errno == expected
 
@@ -85,7 +93,7 @@ def test_aes_takes_keys_of_16_24_and_32_bytes(size):
     ],
     ids=str,
 )
-def test_every_row(asked, expected):
+def test_every_row(asked: dict[str, Any], expected: int) -> None:
     file = OpenFile()
     answer = file.gsession(**asked)
     assert answer.errno == expected
@@ -95,7 +103,7 @@ def test_every_row(asked, expected):
 
 
 @pytest.mark.parametrize("mac", [*HASHES, *KEYED])
-def test_the_reference_wire_has_no_hashes(mac):
+def test_the_reference_wire_has_no_hashes(mac: int) -> None:
     """Alone or beside a cipher, and whatever else is wrong: EINVAL, before any pointer is used."""
     file = OpenFile(REFERENCE_WIRE)
     assert file.gsession(mac=mac, mackey=b"k").errno == EINVAL
@@ -104,7 +112,7 @@ def test_the_reference_wire_has_no_hashes(mac):
     assert OpenFile(ALL).gsession(mac=mac, mackey=b"k").errno == OK
 
 
-def test_what_there_is():
+def test_what_there_is() -> None:
     assert frozenset({AES}) == REFERENCE_WIRE
     assert frozenset({AES, *HASHES, *KEYED}) == ALL
 
@@ -117,7 +125,9 @@ def test_what_there_is():
     mackeylen=st.sampled_from([0, 1, 512, 513]),
     mackey=st.sampled_from([NULL, BAD, bytes(512)]),
 )
-def test_the_order_of_checks(cipher, keylen, key, mac, mackeylen, mackey):
+def test_the_order_of_checks(
+    cipher: int, keylen: int, key: bytes | Pointer, mac: int, mackeylen: int, mackey: bytes | Pointer
+) -> None:
     """The first of these that is true decides; any number may be."""
     checks = [
         (cipher == mac == 0, EINVAL),
@@ -140,34 +150,34 @@ def test_the_order_of_checks(cipher, keylen, key, mac, mackeylen, mackey):
 # ---- ids ----
 
 
-def test_the_id_comes_from_where_one_says_and_is_never_taken_twice():
+def test_the_id_comes_from_where_one_says_and_is_never_taken_twice() -> None:
     file = OpenFile(ids=iter([7, 7, 7, 2**32 + 9]).__next__)
     assert file.gsession(AES, K16) == Answer(0, ses=7)
     assert file.gsession(AES, K16) == Answer(0, ses=9)
     assert file.sessions == {7, 9}
 
 
-def test_ids_are_random_u32_by_default():
-    ids = [OpenFile().gsession(AES, K16).ses for _ in range(200)]
+def test_ids_are_random_u32_by_default() -> None:
+    ids = [made(OpenFile()) for _ in range(200)]
     assert all(0 <= ses < 2**32 for ses in ids)
     assert len(set(ids)) > 190
     assert max(ids) >= 2**31 > min(ids)
 
 
-def test_a_refused_session_takes_no_id():
+def test_a_refused_session_takes_no_id() -> None:
     file = OpenFile(ids=chain([5], repeat(6)).__next__)
     assert file.gsession(AES, bytes(17)).errno == EINVAL
     assert file.gsession(AES, K16).ses == 5
 
 
-def test_the_model_adopts_the_id_of_what_is_tested():
+def test_the_model_adopts_the_id_of_what_is_tested() -> None:
     file = OpenFile()
     assert file.gsession(AES, K16, ses=0xFEDCBA98) == Answer(0, ses=0xFEDCBA98)
     assert file.crypt(0xFEDCBA98, 0, K16).errno == OK
 
 
 @pytest.mark.parametrize("ses", [42, -1, 2**32])
-def test_an_id_that_cannot_be_is_not_adopted(ses):
+def test_an_id_that_cannot_be_is_not_adopted(ses: int) -> None:
     """Two sessions of one open file under one id are a defect that must not pass unseen."""
     file = OpenFile()
     file.gsession(AES, K16, ses=42)
@@ -175,32 +185,32 @@ def test_an_id_that_cannot_be_is_not_adopted(ses):
         file.gsession(AES, K16, ses=ses)
 
 
-def test_an_id_beside_a_refusal_is_ignored():
+def test_an_id_beside_a_refusal_is_ignored() -> None:
     assert OpenFile().gsession(AES, bytes(3), ses=42) == Answer(EINVAL)
 
 
 # ---- CIOCFSESSION ----
 
 
-def test_freeing_is_always_success():
+def test_freeing_is_always_success() -> None:
     """The session, the same again, one that never was: 0 each time."""
     file = OpenFile()
-    ses = file.gsession(AES, K16).ses
+    ses = made(file)
     assert file.fsession(ses) == Answer(0)
     assert file.fsession(ses) == Answer(0)
     assert file.fsession(ses ^ 1) == Answer(0)
 
 
-def test_a_freed_session_is_gone_and_the_others_stay():
+def test_a_freed_session_is_gone_and_the_others_stay() -> None:
     file = OpenFile()
-    first, second = (file.gsession(AES, K16).ses for _ in range(2))
+    first, second = (made(file) for _ in range(2))
     file.fsession(first)
     assert file.sessions == {second}
     assert file.crypt(first, 0, K16).errno == EINVAL
     assert file.crypt(second, 0, K16).errno == OK
 
 
-def test_a_freed_id_can_come_again_with_another_key():
+def test_a_freed_id_can_come_again_with_another_key() -> None:
     file = OpenFile()
     file.gsession(AES, K16, ses=1)
     before = file.crypt(1, 0, K16).dst
@@ -209,7 +219,7 @@ def test_a_freed_id_can_come_again_with_another_key():
     assert file.crypt(1, 0, K16).dst != before
 
 
-def test_sessions_belong_to_their_open_file():
+def test_sessions_belong_to_their_open_file() -> None:
     """Another open file neither knows nor frees them, and may use the same id for its own."""
     one, other = OpenFile(), OpenFile()
     one.gsession(AES, K16, ses=1)
