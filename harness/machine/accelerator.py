@@ -24,7 +24,7 @@ import filelock
 from harness.errors import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from harness.machine.config import KernelParts, QemuParts
 
@@ -226,8 +226,6 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def requested_accelerator(
-    option: str | None, environment: dict[str, str] | os._Environ[str] = os.environ
-) -> str:
+def requested_accelerator(option: str | None, environment: Mapping[str, str] = os.environ) -> str:
     """Return the option, else ``HARNESS_ACCEL``, else ``auto``."""
     return option or environment.get(ACCEL_VARIABLE, "") or AUTO
