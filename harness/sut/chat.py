@@ -5,25 +5,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-from harness.errors import MachineError
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 class Terminal(Protocol):
-    """A terminal with a program in it."""
+    """A terminal with a program in it: a pexpect object that can also tell how the program ended."""
 
-    def expect(self, pattern: str, *, reason: str) -> re.Match[str]:
-        """Wait until the output has a match of the regular expression; return it."""
+    match: Any
 
-    def sendline(self, text: str) -> None:
+    def expect(self, pattern: str, /) -> Any:
+        """Wait until the output matches the regular expression; ``match`` is then its match."""
+
+    def sendline(self, s: str, /) -> int:
         """Type a line."""
 
-    def finish(self, *, reason: str) -> tuple[int, str]:
-        """Wait for the program's end; return its exit status and what it printed since the last match."""
+    def exit_status(self) -> int:
+        """Wait for the program's end; return its exit status."""
 
 
 class Wire(Protocol):
@@ -38,17 +38,13 @@ class Wire(Protocol):
         """Every byte of every packet so far."""
 
 
-class ChatError(MachineError):
-    """A chat program ended, or did something else, where the conversation should have gone on."""
-
-
 @dataclass(frozen=True)
 class ChatEnd:
     """One side of a conversation.
 
     Attributes:
         name: ``client`` or ``server``.
-        terminal: the terminal the program runs in.
+        terminal: the terminal that the program runs in.
     """
 
     name: str
@@ -57,21 +53,23 @@ class ChatEnd:
     def starts(self) -> None:
         """Wait until this end says that it is connected (client) or has accepted (server)."""
         word = {"client": "connected", "server": "accepted"}[self.name]
-        self.terminal.expect(rf"{word}\r?\n", reason=f"the {self.name} to say {word!r}")
-
-    def say(self, text: str) -> None:
-        """Wait for the ``me: `` prompt and type a line."""
-        self.prompted()
-        self.terminal.sendline(text)
+        self.terminal.expect(rf"{word}\r?\n")
 
     def prompted(self) -> None:
         """Wait for the ``me: `` prompt: it is this end's turn."""
-        self.terminal.expect(r"me: ", reason=f"the {self.name}'s turn to speak")
+        self.terminal.expect(r"me: ")
+
+    def say(self, text: str) -> None:
+        """Wait for the prompt and type a line."""
+        self.prompted()
+        self.terminal.sendline(text)
 
     def heard(self) -> str:
         """Wait for the next message of the other end and return it as it is shown here."""
-        match = self.terminal.expect(r"other: ([^\r\n]*)\r?\n", reason=f"the {self.name} to hear the other")
-        return match.group(1)
+        self.terminal.expect(r"other: ([^\r\n]*)\r?\n")
+        match = self.terminal.match
+        assert isinstance(match, re.Match)
+        return str(match.group(1))
 
     def leave(self) -> None:
         """Say ``bye`` at the prompt."""
@@ -79,7 +77,7 @@ class ChatEnd:
 
     def left(self) -> int:
         """Wait until this end's program has ended; return its exit status."""
-        return self.terminal.finish(reason=f"the {self.name} to leave")[0]
+        return self.terminal.exit_status()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line: ``python -m harness doctor | build | shell | clean``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import doctor
+from harness.artifacts import Artifacts, Progress, Settings
+from harness.errors import HarnessError
+from harness.machine import Accelerator
+from harness.room import Room, prove_accelerator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--cache-dir", type=Path, metavar="DIR", help="where builds, downloads and keys are kept"
+    )
+    common.add_argument(
+        "--qemu-source", type=Path, metavar="PATH", help="a QEMU tarball or checkout to build"
+    )
+    common.add_argument("--jobs", type=int, metavar="N", help="how many compilers run at once")
+    guest = argparse.ArgumentParser(add_help=False)
+    guest.add_argument(
+        "--accel", choices=["auto", *Accelerator], default=os.environ.get("HARNESS_ACCEL", "auto")
+    )
+    scale = float(os.environ.get("HARNESS_TIMEOUT_SCALE", "1"))
+    guest.add_argument(
+        "--timeout-scale", type=float, default=scale, metavar="X", help="multiplies every deadline"
+    )
+
+    parser = argparse.ArgumentParser(prog="python -m harness", description=sys.modules["harness"].__doc__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str, *more: argparse.ArgumentParser):
+        command = commands.add_parser(name, help=text, description=text, parents=[common, *more])
+        command.set_defaults(run=run)
+        return command
+
+    add("doctor", _doctor, "say what this machine has and what is missing", guest).add_argument(
+        "--install", action="store_true", help="install the missing packages (by sudo when not root)"
+    )
+    add("build", _build, "build what is missing").add_argument(
+        "what",
+        nargs="?",
+        choices=["qemu", "kernel", "guest", "image"],
+        help="only this part and what it needs",
+    )
+    add("shell", _shell, "a guest with the device and the driver in this terminal", guest)
+    add("clean", _clean, "remove the cache")
+    return parser
+
+
+def _artifacts(options: argparse.Namespace) -> Artifacts:
+    settings = Settings.from_environment(
+        cache_dir=options.cache_dir, qemu_source=options.qemu_source, jobs=options.jobs
+    )
+    return Artifacts(settings, Progress())
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    if options.install:
+        doctor.install_packages()
+    checks = doctor.examine(_artifacts(options), options.accel)
+    for check in checks:
+        print(check.line())
+    return 0 if all(check.ok for check in checks) else FAILED
+
+
+def _build(options: argparse.Namespace) -> int:
+    artifacts = _artifacts(options)
+    parts: dict[str, tuple[Callable[[], object], ...]] = {
+        "qemu": (artifacts.qemu,),
+        "kernel": (artifacts.kernel,),
+        "guest": (artifacts.driver, artifacts.programs, artifacts.devcrypto),
+        "image": (artifacts.image,),
+    }
+    for name in [options.what] if options.what else list(parts):
+        for build in parts[name]:
+            print(build())
+    return 0
+
+
+def _shell(options: argparse.Namespace) -> int:
+    artifacts = _artifacts(options)
+    proof = prove_accelerator(artifacts, options.accel, options.timeout_scale)
+    print(f"accelerator: {proof.reason}")
+    with Room(artifacts, proof, options.timeout_scale) as room, room.own() as machine:
+        print("a guest with /dev/cryptodev0; leave it with Ctrl-]")
+        with machine.terminal("sh -l") as terminal:
+            terminal.interact()
+    return 0
+
+
+def _clean(options: argparse.Namespace) -> int:
+    freed = _artifacts(options).clean()
+    print(f"removed {freed / 1e6:.0f} MB")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code: 0, 1 for a failure, 2 for wrong usage, 130 when interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
+    except HarnessError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("harness: interrupted", file=sys.stderr)
+        return INTERRUPTED

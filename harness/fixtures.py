@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The fixtures that scenarios are written with."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness import inner, plugin
+from harness.oracles.twin import Twin
+from harness.room import Room
+from harness.sut.bundled import SystemUnderTest
+from harness.sut.conversation import guest_chat
+from harness.sut.conversation import host_to_guest_chat as talk_from_host
+from harness.sut.wire import GuestWire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.artifacts import Artifacts, Devcrypto, Programs
+    from harness.machine import Proof, VirtualMachine
+    from harness.sut.chat import Chat
+    from harness.sut.cryptoctl import Cryptoctl
+
+
+@pytest.fixture(scope="session")
+def artifacts(pytestconfig: pytest.Config) -> Artifacts:
+    """Return the builds: QEMU, kernel, driver, programs, image; each is made when it is first asked for."""
+    return pytestconfig.stash[plugin.ARTIFACTS]
+
+
+@pytest.fixture(scope="session")
+def devcrypto(artifacts: Artifacts) -> Devcrypto:
+    """Return the C library with the semantics of /dev/crypto: ``.library`` and ``.preload``."""
+    return artifacts.devcrypto()
+
+
+@pytest.fixture(scope="session")
+def programs(artifacts: Artifacts) -> Programs:
+    """Return the chat programs and the tools, which run on the host as in the guest."""
+    return artifacts.programs()
+
+
+@pytest.fixture(scope="session")
+def sut() -> SystemUnderTest:
+    """Return the names of the system under test."""
+    return SystemUnderTest()
+
+
+@pytest.fixture(scope="session")
+def proof(pytestconfig: pytest.Config) -> Proof:
+    """Return which accelerator was proven, and why."""
+    return plugin.proof_of(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Iterator[Room]:
+    """Return where this run's guests live; the last one is gone when the run ends."""
+    with Room(artifacts, proof, pytestconfig.getoption("--timeout-scale")) as guests:
+        yield guests
+
+
+def _wishes(request: pytest.FixtureRequest) -> dict[str, Any]:
+    marker = request.node.get_closest_marker("machine")
+    return dict(marker.kwargs) if marker else {}
+
+
+@pytest.fixture
+def vm(room: Room, request: pytest.FixtureRequest) -> Iterator[VirtualMachine]:
+    """Return a guest with the device and the driver, shared within a file while it stays healthy."""
+    with room.shared(str(request.path), **_wishes(request)) as machine:
+        yield machine
+
+
+@pytest.fixture
+def vm_cold(room: Room, request: pytest.FixtureRequest) -> Iterator[VirtualMachine]:
+    """Return a guest that was booted for this test alone."""
+    with room.own(**_wishes(request)) as machine:
+        yield machine
+
+
+@pytest.fixture
+def cryptos(vm: VirtualMachine, sut: SystemUnderTest) -> Iterator[Callable[[int], list[Cryptoctl]]]:
+    """Return a factory of any number of ``cryptoctl`` programs in the guest."""
+    with ExitStack() as stack:
+
+        def start(number: int) -> list[Cryptoctl]:
+            programs = [sut.cryptoctl(vm) for _ in range(number)]
+            for program in programs:
+                stack.callback(program.close)
+            return programs
+
+        yield start
+
+
+@pytest.fixture
+def crypto(cryptos: Callable[[int], list[Cryptoctl]]) -> Cryptoctl:
+    """Return one ``cryptoctl`` in the guest."""
+    return cryptos(1)[0]
+
+
+@pytest.fixture
+def twin(crypto: Cryptoctl, sut: SystemUnderTest) -> Twin:
+    """Return an open device node whose every answer is compared with the reference model's."""
+    return Twin(crypto.open(sut.node))
+
+
+@pytest.fixture
+def wire(vm: VirtualMachine) -> Iterator[GuestWire]:
+    """Return a capture of what crosses the guest's loopback."""
+    with GuestWire(vm, "lo") as capture:
+        yield capture
+
+
+@pytest.fixture
+def chat(vm: VirtualMachine, sut: SystemUnderTest) -> Iterator[Chat]:
+    """Return an encrypted conversation inside the guest, both ends connected."""
+    with guest_chat(vm, sut, plain=False) as conversation:
+        yield conversation
+
+
+@pytest.fixture
+def plain_chat(vm: VirtualMachine, sut: SystemUnderTest) -> Iterator[Chat]:
+    """Return the same conversation without encryption."""
+    with guest_chat(vm, sut, plain=True) as conversation:
+        yield conversation
+
+
+@pytest.fixture
+def host_to_guest_chat(
+    vm: VirtualMachine, sut: SystemUnderTest, programs: Programs, devcrypto: Devcrypto
+) -> Iterator[Chat]:
+    """Return a conversation between a client on the host and a server in the guest."""
+    with talk_from_host(vm, sut, programs.chat_client, devcrypto.preload) as conversation:
+        yield conversation
+
+
+@pytest.fixture
+def inner_run(tmp_path: Path, artifacts: Artifacts) -> Iterator[Callable[..., inner.InnerRun]]:
+    """Return a function that runs pytest on a source text: ``inner_run(source, *options)``."""
+    with ExitStack() as stack:
+
+        def start(source: str, *options: str) -> inner.InnerRun:
+            folder = Path(mkdtemp(dir=tmp_path))
+            cache = f"--cache-dir={artifacts.settings.cache_dir}"
+            run = inner.InnerRun(folder, source, [cache, *options])
+            stack.callback(run.end)
+            return run
+
+        yield start
+
+
+@pytest.fixture
+def gone() -> Callable[..., bool]:
+    """Return a function that tells whether a process ends: ``gone(pid, seconds=10)``."""
+    return inner.gone

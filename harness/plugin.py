@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The pytest plugin: options, the header of a run, and how a failure of the machine is shown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.artifacts import Artifacts, Progress, Settings
+from harness.errors import HarnessError
+from harness.machine import Accelerator, Proof
+from harness.room import prove_accelerator
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+pytest_plugins = ("harness.fixtures",)
+
+ARTIFACTS = pytest.StashKey[Artifacts]()
+PROOF = pytest.StashKey[Proof]()
+SETUP_FAILED = 3
+
+NEEDS_GUEST = frozenset({"room", "proof"})
+NEEDS_PROGRAMS = frozenset({"devcrypto", "programs"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the harness's options; each one's default is its environment variable."""
+    group = parser.getgroup("harness", "guests and the builds they need")
+    group.addoption(
+        "--cache-dir", type=Path, default=None, metavar="DIR", help="where builds and keys are kept"
+    )
+    group.addoption(
+        "--qemu-source", type=Path, default=None, metavar="PATH", help="a QEMU tarball or checkout"
+    )
+    group.addoption("--jobs", type=int, default=None, metavar="N", help="how many compilers run at once")
+    group.addoption(
+        "--accel",
+        choices=["auto", *Accelerator],
+        default=os.environ.get("HARNESS_ACCEL", "auto"),
+        help="auto takes KVM when a guest was seen to boot under it",
+    )
+    group.addoption(
+        "--timeout-scale",
+        type=float,
+        default=float(os.environ.get("HARNESS_TIMEOUT_SCALE", "1")),
+        metavar="X",
+        help="multiplies every deadline",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker and lay out the builds that fixtures will ask for."""
+    config.addinivalue_line(
+        "markers", "machine(devices, cpus, memory_mib, kernel_args): the machine that this test wants"
+    )
+    try:
+        settings = Settings.from_environment(
+            cache_dir=config.getoption("--cache-dir"),
+            qemu_source=config.getoption("--qemu-source"),
+            jobs=config.getoption("--jobs"),
+        )
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[ARTIFACTS] = Artifacts(settings, Progress())
+
+
+def proof_of(config: pytest.Config) -> Proof:
+    """Return the accelerator's proof, made once a run; it builds what the proof needs.
+
+    Raises:
+        HarnessError: a build failed, or the accelerator that was asked for does not work.
+    """
+    if PROOF not in config.stash:
+        config.stash[PROOF] = prove_accelerator(
+            config.stash[ARTIFACTS], config.getoption("--accel"), config.getoption("--timeout-scale")
+        )
+    return config.stash[PROOF]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share a machine together, so that one boot serves them."""
+
+    def shares(item: pytest.Item) -> tuple[str, str]:
+        marker = item.get_closest_marker("machine")
+        return str(item.path), repr(sorted(marker.kwargs.items())) if marker else ""
+
+    items.sort(key=shares)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Build what the collected tests need, with progress, and say what the run stands on."""
+    if config.getoption("collectonly"):
+        return []
+    wanted: set[str] = set()
+    for item in items:
+        wanted.update(getattr(item, "fixturenames", ()))
+    return _prepare(config, wanted)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """With pytest-xdist the controller collects nothing: build everything before the workers ask."""
+    if not config.getoption("numprocesses", default=None) or config.getoption("collectonly"):
+        return []
+    if not any("scenarios" in Path(arg.partition("::")[0]).parts for arg in config.args):
+        return []
+    return _prepare(config, NEEDS_GUEST | NEEDS_PROGRAMS)
+
+
+def _prepare(config: pytest.Config, wanted: Iterable[str]) -> list[str]:
+    """Build and prove, outside of pytest's capture; a failure ends the run with one line."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    try:
+        with capture.global_and_fixture_disabled():
+            return _header(config, frozenset(wanted))
+    except HarnessError as error:
+        pytest.exit(f"{error}", returncode=SETUP_FAILED)
+
+
+def _header(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
+    artifacts = config.stash[ARTIFACTS]
+    lines = []
+    if wanted & NEEDS_PROGRAMS:
+        artifacts.devcrypto()
+        artifacts.programs()
+        lines.append(f"cache: {artifacts.settings.cache_dir}")
+    if wanted & NEEDS_GUEST:
+        proof = proof_of(config)
+        lines = [
+            f"accelerator: {proof.reason}",
+            f"qemu: {artifacts.qemu().version}, guest kernel: {artifacts.kernel().release}",
+            f"cache: {artifacts.settings.cache_dir}",
+        ]
+    return lines
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show a failure of the machine as what it is: its line and its evidence, not our stack."""
+    report = yield
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, HarnessError):
+        lines = [f"{type(error).__name__} in {item.nodeid} ({call.when})", str(error)]
+        place = next((entry for entry in reversed(call.excinfo.traceback) if entry.path == item.path), None)
+        if call.excinfo and place is not None:
+            lines.insert(1, f"{place.path.name}:{place.lineno + 1}: {place.statement}")
+        report.longrepr = "\n".join(lines)
+    return report

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where the guests of a run live: one shared guest at a time, watched while a test has it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.machine import Accelerator, MachineConfig, VirtualMachine, choose_accelerator
+from harness.oracles.kernel_log import KernelLogOracle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.artifacts import Artifacts
+    from harness.machine import Proof
+
+
+def machine_config(artifacts: Artifacts, **wishes: Any) -> MachineConfig:
+    """Return a machine made of the artifacts; ``wishes`` are further fields of :class:`MachineConfig`."""
+    return MachineConfig(
+        qemu=artifacts.qemu(),
+        kernel=artifacts.kernel(),
+        image=artifacts.image(),
+        ssh_key=artifacts.ssh_key(),
+        **wishes,
+    )
+
+
+def prove_accelerator(artifacts: Artifacts, request: str, timeout_scale: float = 1.0) -> Proof:
+    """Decide between KVM and TCG by a boot of the very guest that the run will use.
+
+    Raises:
+        SetupError: ``request`` is not auto, kvm or tcg, or is kvm and KVM does not boot the guest.
+        ArtifactError: a build failed.
+    """
+    config = machine_config(artifacts, accelerator=Accelerator.TCG, timeout_scale=timeout_scale)
+    return choose_accelerator(request, config, cache_dir=artifacts.settings.cache_dir)
+
+
+class Room:
+    """Boots guests and ends them; keeps one healthy guest from one test to the next of the same owner."""
+
+    def __init__(self, artifacts: Artifacts, proof: Proof, timeout_scale: float = 1.0) -> None:
+        """Make a room whose guests run what ``artifacts`` builds on the accelerator of ``proof``."""
+        self._artifacts = artifacts
+        self._proof = proof
+        self._scale = timeout_scale
+        self._shared: tuple[object, VirtualMachine, KernelLogOracle] | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """End the shared guest, if there is one."""
+        self._shared = None
+        self._stack.close()
+
+    def config(self, **wishes: Any) -> MachineConfig:
+        """Return the machine with the wishes of a test's ``machine`` marker."""
+        return machine_config(
+            self._artifacts, accelerator=self._proof.accelerator, timeout_scale=self._scale, **wishes
+        )
+
+    @contextmanager
+    def own(self, **wishes: Any) -> Iterator[VirtualMachine]:
+        """Boot a guest for one test and end it with the test."""
+        with VirtualMachine(self.config(**wishes)) as machine:
+            oracle = KernelLogOracle(machine)
+            with self._watched(oracle):
+                yield machine
+
+    @contextmanager
+    def shared(self, owner: str, **wishes: Any) -> Iterator[VirtualMachine]:
+        """Lend the shared guest: another owner, other wishes or a guest that is not well get a new one."""
+        key = (owner, repr(sorted(wishes.items())))
+        if self._shared is None or self._shared[0] != key or self._shared[1].lifeline.error is not None:
+            self.clear()
+            machine = self._stack.enter_context(VirtualMachine(self.config(**wishes)))
+            self._shared = (key, machine, KernelLogOracle(machine))
+        _, machine, oracle = self._shared
+        with self._watched(oracle):
+            yield machine
+
+    @contextmanager
+    def _watched(self, oracle: KernelLogOracle) -> Iterator[None]:
+        """Fail the test in whose time the kernel reported something, even if all it asserted was true."""
+        yield
+        oracle.verdict()

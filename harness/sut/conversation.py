@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Conversations set up: both ends started, connected, and the wire between them watched."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pexpect
+
+from harness.reference.chat import PORT
+from harness.sut.chat import Chat, ChatEnd
+from harness.sut.wire import GuestWire, HostWire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from harness.machine import VirtualMachine
+    from harness.sut.bundled import SystemUnderTest
+    from harness.sut.chat import Terminal, Wire
+
+HOST_SECONDS = 30
+LISTENING = r"listening on \d+\r?\n"
+
+if TYPE_CHECKING:
+    _Spawn = pexpect.spawn[str]
+else:
+    _Spawn = pexpect.spawn  # generic in its stubs only
+
+
+class HostTerminal(_Spawn):
+    """A program on the host in a terminal of its own."""
+
+    def __init__(self, command: Sequence[str], **environment: str) -> None:
+        """Start ``command`` with these variables besides the harness's own."""
+        everything: Any = {**os.environ, **environment}
+        super().__init__(
+            command[0], list(command[1:]), env=everything, timeout=HOST_SECONDS, encoding="utf-8", dimensions=(50, 200)
+        )
+
+    def exit_status(self) -> int:
+        """Wait for the program's end; return its exit status, or minus the signal that ended it."""
+        self.expect(pexpect.EOF)
+        self.close()
+        return self.exitstatus if self.exitstatus is not None else -(self.signalstatus or 0)
+
+
+def _met(client: Terminal, server: Terminal, wire: Wire) -> Chat:
+    chat = Chat(ChatEnd("client", client), ChatEnd("server", server), wire)
+    chat.client.starts()
+    chat.server.starts()
+    return chat
+
+
+@contextmanager
+def guest_chat(machine: VirtualMachine, sut: SystemUnderTest, *, plain: bool) -> Iterator[Chat]:
+    """Hold both ends in one guest, each at a terminal of its own over SSH."""
+    with GuestWire(machine, "lo") as wire, machine.terminal(sut.chat_server(plain=plain)) as server:
+        server.expect(LISTENING)
+        with machine.terminal(sut.chat_client(plain=plain)) as client:
+            yield _met(client, server, wire)
+
+
+@contextmanager
+def host_to_guest_chat(
+    machine: VirtualMachine, sut: SystemUnderTest, client_program: Path, preload: Path
+) -> Iterator[Chat]:
+    """Hold the client on the host, where devcrypto is preloaded, and the server in the guest."""
+    with HostWire(machine) as wire, machine.terminal(sut.chat_server()) as server:
+        server.expect(LISTENING)
+        command = [str(client_program), "--host", "127.0.0.1", "--port", str(machine.forward(PORT)), "/dev/crypto"]
+        with HostTerminal(command, LD_PRELOAD=str(preload)) as client:
+            yield _met(client, server, wire)
