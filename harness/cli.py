@@ -43,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m harness", description=sys.modules["harness"].__doc__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def add(name: str, run: Callable[[argparse.Namespace], int], text: str, *more: argparse.ArgumentParser):
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, *more: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, parents=[common, *more])
         command.set_defaults(run=run)
         return command
@@ -55,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "what",
         nargs="?",
         choices=["qemu", "kernel", "guest", "image"],
-        help="only this part and what it needs",
+        help="only this and what it needs",
     )
     add("shell", _shell, "a guest with the device and the driver in this terminal", guest)
     add("clean", _clean, "remove the cache")

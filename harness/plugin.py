@@ -144,11 +144,13 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show a failure of the machine as what it is: its line and its evidence, not our stack."""
     report = yield
-    error = call.excinfo.value if call.excinfo else None
-    if isinstance(error, HarnessError):
-        lines = [f"{type(error).__name__} in {item.nodeid} ({call.when})", str(error)]
-        place = next((entry for entry in reversed(call.excinfo.traceback) if entry.path == item.path), None)
-        if call.excinfo and place is not None:
-            lines.insert(1, f"{place.path.name}:{place.lineno + 1}: {place.statement}")
+    if call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
+        lines = [
+            f"{type(call.excinfo.value).__name__} in {item.nodeid} ({call.when})",
+            str(call.excinfo.value),
+        ]
+        places = [entry for entry in call.excinfo.traceback if entry.path == item.path]
+        if places:
+            lines.insert(1, f"{item.path.name}:{places[-1].lineno + 1}: {places[-1].statement}")
         report.longrepr = "\n".join(lines)
     return report

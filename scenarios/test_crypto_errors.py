@@ -7,9 +7,9 @@ import errno
 import itertools
 
 import pytest
-from harness.reference.session import Pointer
 
 from harness.reference import abi
+from harness.reference.session import Pointer
 
 AES = abi.Cipher.AES_CBC
 KEY = bytes(range(16))

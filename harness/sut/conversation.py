@@ -37,7 +37,12 @@ class HostTerminal(_Spawn):
         """Start ``command`` with these variables besides the harness's own."""
         everything: Any = {**os.environ, **environment}
         super().__init__(
-            command[0], list(command[1:]), env=everything, timeout=HOST_SECONDS, encoding="utf-8", dimensions=(50, 200)
+            command[0],
+            list(command[1:]),
+            env=everything,
+            timeout=HOST_SECONDS,
+            encoding="utf-8",
+            dimensions=(50, 200),
         )
 
     def exit_status(self) -> int:
@@ -70,6 +75,7 @@ def host_to_guest_chat(
     """Hold the client on the host, where devcrypto is preloaded, and the server in the guest."""
     with HostWire(machine) as wire, machine.terminal(sut.chat_server()) as server:
         server.expect(LISTENING)
-        command = [str(client_program), "--host", "127.0.0.1", "--port", str(machine.forward(PORT)), "/dev/crypto"]
+        where = ["--host", "127.0.0.1", "--port", str(machine.forward(PORT))]
+        command = [str(client_program), *where, "/dev/crypto"]
         with HostTerminal(command, LD_PRELOAD=str(preload)) as client:
             yield _met(client, server, wire)
