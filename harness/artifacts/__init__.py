@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From sources to what a guest needs: each artifact is built once, kept by content, and checked when used."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+import filelock
+
+from harness.artifacts.cache import NotBuiltError, Store
+from harness.artifacts.compile import Compiler, Devcrypto, Driver, Programs
+from harness.artifacts.image import Image, ImageBuilder
+from harness.artifacts.kernel import Kernel, KernelBuilder
+from harness.artifacts.keys import SshKey, ssh_key
+from harness.artifacts.packages import PackageSource
+from harness.artifacts.progress import Progress
+from harness.artifacts.qemu import QemuBuild, QemuBuilder
+from harness.artifacts.settings import REPOSITORY, Settings
+from harness.artifacts.storage import disk_errors, remove, tree_bytes
+from harness.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+# Everything that may lie in a cache; a folder that is not one of these was put there by someone else.
+CACHE_CONTENT = ("store", "staging", "work", "pins", "apt", "logs", "keys", "accelerator", "locks")
+
+
+class Artifacts:
+    """All artifacts of one cache; each is looked for once in a process and built when it is missing.
+
+    Every method raises a :class:`harness.errors.HarnessError` of one line when it fails.
+    """
+
+    def __init__(self, settings: Settings, progress: Progress, *, building: bool = True) -> None:
+        """Use the cache of ``settings``; with ``building=False`` what is missing raises NotBuiltError."""
+        self.settings = settings
+        self._store = Store(settings.cache_dir, progress, building=building)
+        self._packages = PackageSource(self._store)
+        self._compiler = Compiler(self._store, settings.jobs)
+
+    def qemu(self) -> QemuBuild:
+        """Return QEMU with the device."""
+        return self._qemu
+
+    def kernel(self) -> Kernel:
+        """Return the guest's kernel, its modules and its headers."""
+        return self._kernel
+
+    def driver(self) -> Driver:
+        """Return the guest's kernel module."""
+        return self._driver
+
+    def programs(self) -> Programs:
+        """Return the chat and the tools; the same files run on this machine and in the guest."""
+        return self._programs
+
+    def devcrypto(self) -> Devcrypto:
+        """Return the library that gives /dev/crypto's semantics."""
+        return self._devcrypto
+
+    def image(self) -> Image:
+        """Return the guest's root file system."""
+        return self._image
+
+    def ssh_key(self) -> SshKey:
+        """Return the key by which this cache's guests are entered."""
+        return self._ssh_key
+
+    def are_built(self) -> bool:
+        """Say whether a guest can be booted without fetching or building anything."""
+        looking = Artifacts(self.settings, Progress(), building=False)
+        try:
+            looking.qemu()
+            looking.image()
+        except NotBuiltError:
+            return False
+        return True
+
+    def clean(self) -> int:
+        """Remove everything that the harness put into the cache; return how many bytes that frees.
+
+        Raises:
+            SetupError: another process is building in it, or something cannot be removed.
+        """
+        root = self.settings.cache_dir
+        with disk_errors("cleaning the cache", root), contextlib.ExitStack() as held:
+            for path in sorted((root / "locks").glob("*.lock")):
+                try:
+                    held.enter_context(filelock.FileLock(path).acquire(timeout=0))
+                except filelock.Timeout as error:
+                    seen = f"another process is making {path.stem}"
+                    raise SetupError("cleaning the cache", seen, "wait for it or end it") from error
+            freed = sum(tree_bytes(root / name) for name in CACHE_CONTENT)
+            for name in CACHE_CONTENT:
+                remove(root / name)
+            with contextlib.suppress(OSError):
+                root.rmdir()  # only when nothing of somebody else's lies in it
+        return freed
+
+    # What was found is kept for this process.
+
+    @cached_property
+    def _qemu(self) -> QemuBuild:
+        return self._on_disk("QEMU", QemuBuilder(self._packages, self.settings).get)
+
+    @cached_property
+    def _kernel(self) -> Kernel:
+        return self._on_disk("the kernel", KernelBuilder(self._packages).get)
+
+    @cached_property
+    def _driver(self) -> Driver:
+        kernel = self.kernel()
+        return self._on_disk("the driver", lambda: self._compiler.driver(kernel))
+
+    @cached_property
+    def _programs(self) -> Programs:
+        return self._on_disk("the programs", self._compiler.programs)
+
+    @cached_property
+    def _devcrypto(self) -> Devcrypto:
+        return self._on_disk("the devcrypto library", self._compiler.devcrypto)
+
+    @cached_property
+    def _image(self) -> Image:
+        parts = (self.kernel(), self.driver(), self.programs(), self.ssh_key())
+        return self._on_disk("the image", lambda: ImageBuilder(self._packages).get(*parts))
+
+    @cached_property
+    def _ssh_key(self) -> SshKey:
+        return self._on_disk("the SSH key", lambda: ssh_key(self._store))
+
+    def _on_disk(self, what: str, build: Callable[[], T]) -> T:
+        with disk_errors(f"making {what}", self.settings.cache_dir):
+            return build()
+
+
+__all__ = [
+    "REPOSITORY",
+    "Artifacts",
+    "Devcrypto",
+    "Driver",
+    "Image",
+    "Kernel",
+    "NotBuiltError",
+    "Programs",
+    "Progress",
+    "QemuBuild",
+    "Settings",
+    "SshKey",
+]

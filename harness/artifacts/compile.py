@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is compiled from the repository besides QEMU: the module, the programs, the library."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.artifacts.cache import Recipe, Store
+from harness.artifacts.digest import key_of, sources_key
+from harness.artifacts.process import Job, run
+from harness.artifacts.settings import source_folder
+from harness.artifacts.storage import remove
+from harness.errors import ArtifactError, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.artifacts.kernel import Kernel
+
+PATTERNS = ("Makefile", "Kbuild", "Kconfig", "meson.build", "*.c", "*.h", "*.S")
+MAKE_SECONDS = 600.0
+INSTALL_CURE = "python -m harness doctor --install"
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The guest's kernel module; ``identity`` names what it was built from."""
+
+    module: Path
+    identity: str
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The chat and the tools, as dynamic programs for this machine and for the guest."""
+
+    chat_client: Path
+    chat_server: Path
+    cryptoctl: Path
+    wirecap: Path
+    identity: str
+
+
+@dataclass(frozen=True)
+class Devcrypto:
+    """The semantics of /dev/crypto as a library, and in the form that is preloaded into programs."""
+
+    library: Path
+    preload: Path
+    identity: str
+
+
+def source_files(folder: Path) -> list[Path]:
+    """Return the sources in a folder, without what a build by hand may have left there."""
+    found = {path for pattern in PATTERNS for path in folder.rglob(pattern) if path.is_file()}
+    return sorted(path for path in found if not path.name.endswith(".mod.c"))
+
+
+def compiler_version(compiler: str) -> str:
+    """Return the first line of a compiler's version.
+
+    Raises:
+        SetupError: there is no such compiler.
+    """
+    try:
+        done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SetupError("looking for a compiler", f"{compiler} does not run", INSTALL_CURE) from error
+    return done.stdout.partition("\n")[0]
+
+
+def kernel_compiler(headers: Path) -> str:
+    """Return the compiler that a kernel's headers ask for, or plain gcc where that is not installed."""
+    try:
+        text = (headers / ".kernelvariables").read_text()
+    except FileNotFoundError:
+        text = ""
+    asked = re.search(r"(?m)^\s*(?:override\s+)?CC\s*:?=.*?(gcc-\d+)\s*$", text)
+    return asked[1] if asked and shutil.which(asked[1]) else "gcc"
+
+
+class Compiler:
+    """Runs the makefiles of the repository; each result is one entry of the store."""
+
+    def __init__(self, store: Store, jobs: int) -> None:
+        self._store, self._jobs = store, jobs
+
+    def driver(self, kernel: Kernel) -> Driver:
+        """Return the module for a kernel, built if need be."""
+        folder = source_folder("guest/driver")
+        compiler = kernel_compiler(kernel.headers)
+        sources = sources_key(folder, source_files(folder))
+        identity = key_of("driver", "2", sources, kernel.identity, compiler_version(compiler))
+
+        def make(staging: Path) -> None:
+            build = staging / "build"
+            build.mkdir()
+            # Paths of this machine would make each build a different one.
+            maps = f"-ffile-prefix-map={build}=driver -ffile-prefix-map={kernel.headers.parent}=kernel"
+            arguments = [f"KDIR={kernel.headers}", f"O={build}", f"CC={compiler}", f"KCFLAGS={maps}"]
+            self._make(
+                folder, arguments, f"the guest's driver for {kernel.release}", f"driver-{identity[:8]}"
+            )
+            (build / "virtio_cryptodev.ko").rename(staging / "virtio_cryptodev.ko")
+            remove(build)
+
+        entry = self._store.get(Recipe("driver", identity, "the guest's driver", make))
+        return Driver(entry / "virtio_cryptodev.ko", identity)
+
+    def programs(self) -> Programs:
+        """Return the programs, built if need be."""
+        names = ("chat-client", "chat-server", "cryptoctl", "wirecap")
+        entry, identity = self._build(
+            "programs", ["guest/chat", "guest/tools"], names, "the guest's programs"
+        )
+        client, server, cryptoctl, wirecap = (entry / name for name in names)
+        return Programs(client, server, cryptoctl, wirecap, identity)
+
+    def devcrypto(self) -> Devcrypto:
+        """Return the library, built if need be."""
+        names = ("libdevcrypto.so", "libdevcrypto-preload.so")
+        entry, identity = self._build("devcrypto", ["host/devcrypto"], names, "the devcrypto library")
+        return Devcrypto(entry / names[0], entry / names[1], identity)
+
+    def _build(self, kind: str, folders: Sequence[str], names: Sequence[str], what: str) -> tuple[Path, str]:
+        paths = [source_folder(folder) for folder in folders]
+        keys = (sources_key(path, source_files(path)) for path in paths)
+        identity = key_of(kind, "2", *keys, compiler_version("cc"))
+
+        def make(staging: Path) -> None:
+            build = staging / "build"
+            for path in paths:
+                self._make(path, [f"O={build}"], what, f"{kind}-{identity[:8]}")
+            for name in names:
+                if not (build / name).is_file():
+                    raise ArtifactError(f"building {what}", f"the makefiles made no {name}")
+                (build / name).rename(staging / name)
+            remove(build)
+
+        return self._store.get(Recipe(kind, identity, what, make)), identity
+
+    def _make(self, folder: Path, arguments: list[str], what: str, log: str) -> None:
+        doing = f"building {what}"
+        flags = {
+            "CFLAGS": f"-O2 -g -ffile-prefix-map={folder}={folder.name}",
+            "LDFLAGS": "-Wl,--build-id=none",
+        }
+        # The make that runs us, if any, has nothing to say to this one.
+        clean = {"MAKEFLAGS": "", "MAKELEVEL": "", "MFLAGS": ""}
+        with self._store.progress.step(doing):
+            job = Job(
+                doing, self._store.root / "logs" / f"{log}.log", MAKE_SECONDS, environment=flags | clean
+            )
+            run(["make", "-C", folder, f"-j{self._jobs}", *arguments], job)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest's kernel: Debian's cloud kernel, its modules, and the headers that modules are built against."""
+
+from __future__ import annotations
+
+import lzma
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.artifacts.cache import Recipe
+from harness.artifacts.debian import GoneError
+from harness.artifacts.digest import key_of
+from harness.artifacts.packages import PackageSource, resolve_kernel
+from harness.artifacts.storage import remove
+from harness.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.artifacts.debian import Remote
+
+PACKAGE = "linux-image-cloud-amd64"
+LAYOUT = "2"  # goes up when the layout of the entries changes
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A guest kernel.
+
+    Attributes:
+        image: the bootable kernel.
+        release: what ``uname -r`` says in the guest.
+        modules: folder that has ``lib/modules/RELEASE``.
+        headers: the folder to give to make as ``KDIR``.
+        identity: names its content.
+    """
+
+    image: Path
+    release: str
+    modules: Path
+    headers: Path
+    identity: str
+
+
+class KernelBuilder:
+    """Takes the kernel out of its packages."""
+
+    def __init__(self, packages: PackageSource) -> None:
+        self._packages = packages
+
+    def get(self) -> Kernel:
+        """Return the kernel, fetched if need be.
+
+        Raises:
+            HarnessError: the archive cannot be reached, or its packages look different from what we know.
+        """
+        try:
+            return self._get()
+        except GoneError as error:
+            self._packages.store.progress.note(f"{error.seen}: the archive has a newer kernel, taking that")
+            self._packages.forget("kernel", [PACKAGE])
+            return self._get()
+
+    def _get(self) -> Kernel:
+        pinned = self._packages.pinned("kernel", [PACKAGE], resolve_kernel(PACKAGE))
+        release = pinned[0].package.removeprefix("linux-image-").removesuffix("-unsigned")
+        store = self._packages.store
+        identity = key_of("kernel", LAYOUT, pinned[0].sha256)
+        entry = store.get(
+            Recipe(
+                kind="kernel",
+                key=identity,
+                what=f"the guest's kernel {release}",
+                make=lambda staging: self._make_kernel(pinned[0], release, staging),
+                trees=("lib/modules",),
+            )
+        )
+        headers = store.get(
+            Recipe(
+                kind="headers",
+                key=key_of("headers", LAYOUT, *(remote.sha256 for remote in pinned[1:])),
+                what=f"the headers of the guest's kernel {release}",
+                make=lambda staging: self._make_headers(pinned[1:], staging),
+                trees=("usr",),
+            )
+        )
+        return Kernel(
+            image=entry / "vmlinuz",
+            release=release,
+            modules=entry,
+            headers=headers / "usr" / "src" / f"linux-headers-{release}",
+            identity=identity,
+        )
+
+    def _make_kernel(self, remote: Remote, release: str, staging: Path) -> None:
+        unpacked = staging / "unpacked"
+        self._packages.unpack([remote], unpacked)
+        trees = [unpacked / place / release for place in ("lib/modules", "usr/lib/modules")]
+        tree = next((tree for tree in trees if tree.is_dir()), None)
+        image = unpacked / "boot" / f"vmlinuz-{release}"
+        if tree is None or not image.is_file():
+            raise ArtifactError(
+                f"unpacking {remote.name}", "it has no kernel or no modules where they used to be"
+            )
+        image.rename(staging / "vmlinuz")
+        (staging / "lib" / "modules").mkdir(parents=True)
+        tree.rename(staging / "lib" / "modules" / release)
+        remove(unpacked)
+
+    def _make_headers(self, remotes: list[Remote], staging: Path) -> None:
+        self._packages.unpack(remotes, staging)
+        relocate_headers(staging)
+        for folder in ("lib", "usr/share"):
+            remove(staging / folder)
+
+
+def relocate_headers(root: Path) -> None:
+    """Make unpacked headers work where they are: Debian's makefile names the common part by absolute path."""
+    for makefile in (root / "usr" / "src").glob("linux-headers-*/Makefile"):
+        text = makefile.read_text()
+        if len(text) < 1000:
+            here = "$(dir $(lastword $(MAKEFILE_LIST)))../"
+            makefile.write_text(re.sub(r"(?m)^include /usr/src/", f"include {here}", text))
+
+
+def read_module(modules: Path, name: str) -> bytes:
+    """Return a module's bytes, unpacked, by its name; ``-`` and ``_`` are the same in it.
+
+    Raises:
+        ArtifactError: the kernel has no such module.
+    """
+    wanted = name.replace("-", "_")
+    for path in sorted(modules.glob("lib/modules/*/kernel/**/*.ko*")):
+        if path.name.partition(".ko")[0].replace("-", "_") == wanted:
+            data = path.read_bytes()
+            return lzma.decompress(data) if path.suffix == ".xz" else data
+    raise ArtifactError(f"looking for the module {name}", "the guest's kernel has none of this name")

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is going on: a live line on a terminal, a few quiet lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# What is done sooner is not worth a line.
+QUIET_SECONDS = 2.0
+REMINDER_SECONDS = 20.0
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as a person says it: ``4.2 s``, ``2 min 31 s``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+class Step:
+    """One thing that is being done; made by :meth:`Progress.step`."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.started = time.monotonic()
+        self.done = 0
+        self.total = 0
+        self.detail = ""
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.monotonic() - self.started
+
+    def advance(self, done: int, total: int) -> None:
+        """Say how much is done, in any unit."""
+        self.done, self.total = done, total
+
+    def state(self) -> str:
+        """Return how far it is: ``40 %, 1 min 2 s``."""
+        share = f"{100 * self.done // self.total} %, " if self.total else ""
+        return f"{share}{duration(self.seconds)}"
+
+
+class Progress:
+    """Tells a person what the harness does, on standard error.
+
+    A step that takes longer than two seconds is told of, with its time; a quicker one leaves no trace.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """Write to ``stream``; without one to what ``sys.stderr`` is at each time (pytest exchanges it)."""
+        self._given = stream
+        self._live: _LiveLines | None = None
+
+    @property
+    def _stream(self) -> TextIO:
+        return self._given if self._given is not None else sys.stderr
+
+    def note(self, text: str) -> None:
+        """Write one line at once."""
+        if self._live is not None:
+            self._live.line(f"harness: {text}")
+        else:
+            self._write(f"harness: {text}")
+
+    def _write(self, line: str) -> None:
+        # A stream that pytest closed meanwhile, or a pipe whose reader left, must not end a build.
+        with contextlib.suppress(OSError, ValueError):
+            print(line, file=self._stream, flush=True)
+
+    @contextlib.contextmanager
+    def step(self, label: str, *, at_once: bool = False) -> Iterator[Step]:
+        """Tell of one thing for as long as the ``with`` block runs.
+
+        Args:
+            label: what is done, as a gerund phrase ("building QEMU").
+            at_once: tell of it now and not only after two seconds.
+        """
+        if self._live is None and self._stream.isatty():
+            with self._terminal():
+                yield from self._live_step(label)
+        elif self._live is not None:
+            yield from self._live_step(label)
+        else:
+            yield from self._plain_step(label, at_once=at_once)
+
+    @contextlib.contextmanager
+    def _terminal(self) -> Iterator[None]:
+        live = _LiveLines(self._stream)
+        self._live = live
+        try:
+            with live.bars:
+                yield
+        finally:
+            self._live = None
+
+    def _live_step(self, label: str) -> Iterator[Step]:
+        live = self._live
+        step = Step(label)
+        if live is None:
+            yield step
+            return
+        live.add(step)
+        try:
+            yield step
+        finally:
+            live.remove(step)
+        if step.seconds >= QUIET_SECONDS:
+            live.line(f"harness: {label}: done in {duration(step.seconds)}")
+
+    def _plain_step(self, label: str, *, at_once: bool) -> Iterator[Step]:
+        step = Step(label)
+        reminder = _Reminder(step, self._write, 0.0 if at_once else QUIET_SECONDS)
+        try:
+            yield step
+        except BaseException:
+            reminder.stop()
+            raise
+        reminder.stop()
+        if step.seconds >= QUIET_SECONDS:
+            self._write(f"harness: {label}: done in {duration(step.seconds)}")
+
+
+class _Reminder:
+    """Tells from a thread of its own that a step goes on: the step itself may be stuck in one call."""
+
+    def __init__(self, step: Step, write: Callable[[str], None], first: float) -> None:
+        self._step, self._write, self._first = step, write, first
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        if first == 0.0:
+            write(f"harness: {step.label}")
+        self._thread = threading.Thread(target=self._tell, name=f"progress of {step.label}", daemon=True)
+        self._thread.start()
+
+    def _tell(self) -> None:
+        if self._first and not self._ended.wait(self._first):
+            self._write(f"harness: {self._step.label}")
+        while not self._ended.wait(REMINDER_SECONDS):
+            self._write(f"harness: {self._step.label}: {self._step.state()}")
+
+    def stop(self) -> None:
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+
+class _LiveLines:
+    """The bars of the steps that run now, one below the other."""
+
+    def __init__(self, stream: TextIO) -> None:
+        console = Console(file=stream)
+        self.bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[share]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            get_time=time.monotonic,
+        )
+        self._tasks: dict[Step, TaskID] = {}
+
+    def add(self, step: Step) -> None:
+        task = self.bars.add_task(step.label, total=None, share="")
+        self._tasks[step] = task
+        original = step.advance
+
+        def advance(done: int, total: int) -> None:
+            original(done, total)
+            share = f"{100 * done // total:3d} %" if total else ""
+            self.bars.update(task, completed=done, total=total or None, share=share)
+
+        step.advance = advance  # type: ignore[method-assign]
+
+    def remove(self, step: Step) -> None:
+        self.bars.remove_task(self._tasks.pop(step))
+
+    def line(self, text: str) -> None:
+        self.bars.console.print(text, markup=False, highlight=False, soft_wrap=True)

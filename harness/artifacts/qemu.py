@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""QEMU with the device: our files laid over its source, a small configuration, and a build that is kept warm.
+
+The work tree (source and build folder) stays in ``work/`` and is shared by all versions of the device: ninja
+compiles what changed.  What comes out is copied into the store.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.artifacts.cache import Recipe
+from harness.artifacts.compile import INSTALL_CURE, compiler_version, source_files
+from harness.artifacts.debian import GoneError
+from harness.artifacts.digest import file_digest, key_of
+from harness.artifacts.process import Job, run
+from harness.artifacts.qemu_source import DebianQemu, QemuSource, given_source, version_of
+from harness.artifacts.settings import Settings, source_folder
+from harness.artifacts.storage import FullDiskError, locked, remove
+from harness.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.artifacts.packages import PackageSource
+    from harness.artifacts.progress import Step
+
+LAYOUT = "1"
+BINARY = "qemu-system-x86_64"
+DEVICES = "".join(
+    f"CONFIG_{name}=y\n"
+    for name in (
+        "Q35",
+        "MICROVM",
+        "PCIE_PORT",
+        "VIRTIO_PCI",
+        "VIRTIO_NET",
+        "VIRTIO_SERIAL",
+        "VIRTIO_RNG",
+        "VIRTIO_CRYPTO",
+        "VIRTIO_CRYPTODEV",
+    )
+)
+CONFIGURE = (
+    "--target-list=x86_64-softmmu",
+    "--without-default-features",
+    "--without-default-devices",
+    "--with-devices-x86_64=harness",
+    "--enable-tcg",
+    "--enable-kvm",
+    "--enable-slirp",
+    "--enable-gcrypt",
+    "--enable-fdt=system",
+    "--disable-docs",
+    "--disable-tools",
+    "--disable-install-blobs",
+    "--disable-debug-info",
+)
+TOOLS = ("meson==1.8.5", "ninja==1.13.0", "pycotap==1.3.1")
+FIRMWARE_PACKAGES = ("seabios", "qemu-system-data")
+FIRMWARE = ("bios-256k.bin", "bios-microvm.bin", "kvmvapic.bin", "linuxboot_dma.bin")
+OUR_FOLDER = "hw/virtio/cryptodev"
+# What is appended to files of QEMU's own.
+ADDITIONS = {
+    "hw/virtio/meson.build": "\nsubdir('cryptodev')\n",
+    "hw/virtio/Kconfig": "\nsource cryptodev/Kconfig\n",
+}
+ROMS = "pc-bios/meson.build"
+PATCHED = frozenset((*ADDITIONS, ROMS))
+PIP_SECONDS = 300.0
+CONFIGURE_SECONDS = 300.0
+BUILD_SECONDS = 5400.0
+
+
+@dataclass(frozen=True)
+class QemuBuild:
+    """A QEMU that has the device.
+
+    Attributes:
+        binary: the program.
+        firmware: the folder for its option ``-L``.
+        version: QEMU's version ("10.0.2").
+        identity: names all that it was built from.
+    """
+
+    binary: Path
+    firmware: Path
+    version: str
+    identity: str
+
+
+class QemuBuilder:
+    """Builds QEMU with our device."""
+
+    def __init__(self, packages: PackageSource, settings: Settings) -> None:
+        self._packages, self._settings, self._store = packages, settings, packages.store
+        self._logs = self._store.root / "logs"
+
+    def get(self) -> QemuBuild:
+        """Return a QEMU made of the source, our configuration and our files as they are now.
+
+        Raises:
+            HarnessError: the source cannot be had, or the build failed.
+        """
+        try:
+            return self._get()
+        except GoneError as error:
+            self._store.progress.note(f"{error.seen}: looking what the archive has instead")
+            self._packages.forget("firmware", FIRMWARE_PACKAGES)
+            DebianQemu(self._packages).forget()
+            return self._get()
+
+    def _source(self) -> tuple[QemuSource, str]:
+        if self._settings.qemu_source is None:
+            return DebianQemu(self._packages).get()
+        return given_source(self._settings.qemu_source, self._logs / "qemu-unpack.log"), ""
+
+    def _get(self) -> QemuBuild:
+        source, version = self._source()
+        firmware = self._packages.pinned("firmware", FIRMWARE_PACKAGES)
+        ours = self._our_files()
+        configuration = key_of(DEVICES, *CONFIGURE, *TOOLS)
+        machine = key_of(platform.machine(), self._packages.codename, compiler_version("cc"))
+        identity = key_of(
+            *("qemu", LAYOUT, source.key, configuration, machine),
+            *(f"{name} {file_digest(path)}" for name, path in sorted(ours.items())),
+            *(remote.sha256 for remote in firmware),
+        )
+        tree = self._store.root / "work" / f"qemu-{key_of(source.tree_key, configuration, machine)[:16]}"
+
+        def make(staging: Path) -> None:
+            with locked(self._store.root / "locks" / f"{tree.name}.lock", "QEMU", self._store.progress):
+                try:
+                    self._build(source, tree, ours)
+                except (FullDiskError, OSError):
+                    # Any file of the tree may be cut short.
+                    remove(tree)
+                    raise
+                (staging / "version").write_text(version_of(tree / "src", tree))
+                shutil.copy2(tree / "build" / BINARY, staging / BINARY)
+                self._lay_firmware(tree / "src" / "pc-bios", staging)
+
+        entry = self._store.get(Recipe("qemu", identity, "QEMU with the device", make))
+        return QemuBuild(
+            binary=entry / BINARY,
+            firmware=entry / "firmware",
+            version=version or (entry / "version").read_text(),
+            identity=identity,
+        )
+
+    @staticmethod
+    def _our_files() -> dict[str, Path]:
+        """Return what is laid over QEMU's source: path in the source → our file."""
+        device, library = source_folder("host/qemu"), source_folder("host/devcrypto")
+        files = {f"{OUR_FOLDER}/{path.relative_to(device)}": path for path in source_files(device)}
+        for path in source_files(library):
+            if path.suffix in {".c", ".h"} and not path.name.startswith("preload"):
+                files[f"{OUR_FOLDER}/devcrypto/{path.name}"] = path
+        return files
+
+    def _build(self, source: QemuSource, tree: Path, ours: dict[str, Path]) -> None:
+        progress = self._store.progress
+        with progress.step("laying out QEMU's source"):
+            source.lay_out(tree / "src", PATCHED)
+            overlay(source, tree / "src", ours)
+        build = tree / "build"
+        if not (build / ".configured").is_file():
+            tools = self._tools()
+            remove(build)
+            build.mkdir()
+            with progress.step("configuring QEMU"):
+                self._configure(tree, tools, offline=source.offline)
+            (build / ".configured").touch()
+        with progress.step("building QEMU") as step:
+            self._ninja(tree, step)
+
+    def _configure(self, tree: Path, tools: Path, *, offline: bool) -> None:
+        job = Job(
+            "configuring QEMU",
+            self._logs / f"{tree.name}-configure.log",
+            CONFIGURE_SECONDS,
+            cwd=tree / "build",
+            environment=_path_of(tools),
+            cure=f"when it misses a library: {INSTALL_CURE}",
+        )
+        download = ["--disable-download"] if offline else []
+        run([tree / "src" / "configure", *CONFIGURE, *download, f"--python={tools}/bin/python"], job)
+
+    def _ninja(self, tree: Path, step: Step) -> None:
+        tools = self._tools()
+        job = Job(
+            "building QEMU",
+            self._logs / f"{tree.name}-build.log",
+            BUILD_SECONDS,
+            environment=_path_of(tools),
+            step=step,
+        )
+        run([tools / "bin" / "ninja", "-C", tree / "build", f"-j{self._settings.jobs}", BINARY], job)
+
+    def _tools(self) -> Path:
+        """Return a Python environment that has what QEMU's configure wants, made once."""
+        python = f"{sys.base_prefix} {sys.version}"
+        tools = self._store.root / "work" / f"tools-{key_of(*TOOLS, python)[:16]}"
+        whole = tools / ".complete"
+        if whole.is_file():
+            return tools
+        progress, log = self._store.progress, self._logs / "tools.log"
+        with locked(self._store.root / "locks" / f"{tools.name}.lock", "meson and ninja", progress):
+            if whole.is_file():
+                return tools
+            doing = "fetching meson and ninja from PyPI"
+            remove(tools)
+            try:
+                with progress.step(doing):
+                    venv = Job(doing, log, PIP_SECONDS, cure=INSTALL_CURE)
+                    run([sys.executable, "-m", "venv", tools], venv)
+                    pip = Job(doing, log, PIP_SECONDS, cure="check the network and pip's configuration")
+                    options = ["--quiet", "--disable-pip-version-check", "--retries", "1", "--timeout", "15"]
+                    run([tools / "bin" / "python", "-m", "pip", "install", *options, *TOOLS], pip)
+                whole.touch()
+            finally:
+                if not whole.is_file():
+                    remove(tools)
+        return tools
+
+    def _lay_firmware(self, own: Path, staging: Path) -> None:
+        """Put QEMU's firmware into the entry: its own if its source has it, else Debian's."""
+        firmware = staging / "firmware"
+        firmware.mkdir()
+        unpacked = staging / "unpacked"
+        if not all((own / name).is_file() for name in FIRMWARE):
+            self._packages.unpack(self._packages.pinned("firmware", FIRMWARE_PACKAGES), unpacked)
+        for name in FIRMWARE:
+            places = [own / name, *sorted(unpacked.rglob(name))]
+            file = next((place for place in places if place.is_file()), None)
+            if file is None:
+                raise ArtifactError("looking for QEMU's firmware", f"no {name} in {FIRMWARE_PACKAGES}")
+            shutil.copy(file, firmware / name)
+        remove(unpacked)
+
+
+def overlay(source: QemuSource, target: Path, ours: dict[str, Path]) -> None:
+    """Lay our files over a source tree; files that are right already keep their times, for ninja's sake.
+
+    Args:
+        source: tells how QEMU's own files look without us.
+        target: the work tree's source.
+        ours: path in the tree → our file.
+    """
+    for name, path in ours.items():
+        _write_if_other(target / name, path.read_text())
+    for stale in (target / OUR_FOLDER).rglob("*"):
+        if stale.is_file() and stale.relative_to(target).as_posix() not in ours:
+            stale.unlink()
+    for name, addition in ADDITIONS.items():
+        _write_if_other(target / name, source.read(target, name) + addition)
+    has_firmware = (target / "pc-bios" / FIRMWARE[0]).is_file()
+    # Debian removes the binary firmware from the source: its meson.build must not ask for it.
+    _write_if_other(target / ROMS, source.read(target, ROMS) if has_firmware else "roms = []\n")
+    _write_if_other(target / "configs/devices/x86_64-softmmu/harness.mak", DEVICES)
+
+
+def _write_if_other(path: Path, text: str) -> None:
+    if path.is_file() and not path.is_symlink() and path.read_text() == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+
+
+def _path_of(tools: Path) -> dict[str, str]:
+    return {"PATH": f"{tools / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
