@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # A guest that goes on talking is given this long to become ready: nested virtualization can be slow.
 _TRIAL_SECONDS = 30.0
+_PLACE = re.compile(r"^\S*qemu\S*: (?:\S+:\d+: )?")
 
 
 class _Silence:
@@ -72,9 +74,9 @@ def boot_under_kvm(config: MachineConfig, *, silence: float = TRIAL_SILENCE) -> 
 
 
 def _last_word(vm: VirtualMachine) -> str:
-    """Return the last line that QEMU wrote, without the program's name and the source's path before it."""
+    """Return the last line that QEMU wrote, without the program's name and the place in its source."""
     lines = [line for line in vm.complaints() if line]
-    return lines[-1].rpartition(": ../")[2].removeprefix("qemu-system-x86_64: ") if lines else ""
+    return _PLACE.sub("", lines[-1]) if lines else ""
 
 
 def choose_accelerator(requested: str, config: MachineConfig, *, cache_dir: Path) -> Proof:

@@ -96,7 +96,8 @@ def test_a_comma_in_the_run_directory_is_doubled() -> None:
 
 def test_forwards_are_read_from_the_monitor() -> None:
     listing = (
-        "Hub -1 (net0):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
+        "Hub -1 (net0):\r\n"
+        "  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
         "  TCP[HOST_FORWARD]  11       127.0.0.1 37857       10.0.2.15    22     0     0\r\n"
         "  TCP[ESTABLISHED]   14       127.0.0.1 37857       10.0.2.15    22     0     0\r\n"
         "  TCP[HOST_FORWARD]  12       127.0.0.1 40001       10.0.2.15 35001     0     0\r\n"

@@ -150,3 +150,11 @@ def test_a_qemu_that_never_greets(lifeline: Lifeline) -> None:
     ours, theirs = socket.socketpair()
     with theirs, pytest.raises(WaitTimeoutError, match="QEMU's greeting"):
         Qmp(ours, deadlines=Deadlines(0.02), lifeline=lifeline)
+
+
+def test_a_fatal_finding_ends_a_wait_although_qemu_lives(qmp: Qmp, lifeline: Lifeline) -> None:
+    threading.Timer(0.05, lifeline.cut, [EXIT]).start()
+    start = time.monotonic()
+    with pytest.raises(QemuExitError):
+        qmp.execute("hang", timeout=60)
+    assert time.monotonic() - start < 2

@@ -73,8 +73,7 @@ def test_a_qemu_that_gives_up(tmp_path: Path) -> None:
     start = time.monotonic()
     verdict = boot_under_kvm(config(tmp_path, "sys.exit('qemu-system-x86_64: ../target/kvm.c:1: no')"))
     assert not verdict.works
-    assert verdict.seen.startswith("the guest did not boot under it: ")
-    assert "no" in verdict.seen
+    assert verdict.seen == "the guest did not boot under it: no"
     assert time.monotonic() - start < 3
 
 
