@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * virtio-cryptodev: what differs between the versions of QEMU, 7.2 to 10.x
+ */
+#ifndef HW_VIRTIO_CRYPTODEV_COMPAT_H
+#define HW_VIRTIO_CRYPTODEV_COMPAT_H
+
+#define COMPAT_QEMU_AT_LEAST(major, minor) \
+    (QEMU_VERSION_MAJOR > (major) || \
+     (QEMU_VERSION_MAJOR == (major) && QEMU_VERSION_MINOR >= (minor)))
+
+/* 10.0: arrays of properties are const and know their own length */
+#ifdef DEFINE_PROP_END_OF_LIST
+#define COMPAT_CONST
+#define COMPAT_END_OF_PROPERTIES DEFINE_PROP_END_OF_LIST(),
+#else
+#define COMPAT_CONST const
+#define COMPAT_END_OF_PROPERTIES
+#endif
+
+/* 10.1: a class's data is const, and set_status can fail */
+#if COMPAT_QEMU_AT_LEAST(10, 1)
+#define COMPAT_CLASS_DATA const void
+#define COMPAT_SET_STATUS int
+#define COMPAT_SET_STATUS_DONE 0
+#else
+#define COMPAT_CLASS_DATA void
+#define COMPAT_SET_STATUS void
+#define COMPAT_SET_STATUS_DONE
+#endif
+
+/* 10.0: headers moved */
+#if COMPAT_QEMU_AT_LEAST(10, 0)
+#include "system/dma.h"
+#else
+#include "sysemu/dma.h"
+#endif
+
+/* Bottom halves that keep a device from calling itself came with 8.1 */
+#ifndef virtio_bh_new_guarded
+#include "qemu/main-loop.h"
+#define virtio_bh_new_guarded(dev, cb, opaque) qemu_bh_new(cb, opaque)
+#endif
+
+#endif

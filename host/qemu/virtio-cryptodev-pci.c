@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * virtio-cryptodev on PCI
+ *
+ * The device id has no transitional PCI id: always modern, whatever the
+ * disable-legacy and disable-modern properties say.
+ */
+
+#include "qemu/osdep.h"
+#include "hw/qdev-properties.h"
+#include "hw/virtio/virtio-pci.h"
+#include "qapi/error.h"
+#include "qemu/module.h"
+
+#include "virtio-cryptodev.h"
+#include "virtio-cryptodev-compat.h"
+
+#define TYPE_VIRTIO_CRYPTODEV_PCI "virtio-cryptodev-pci"
+OBJECT_DECLARE_SIMPLE_TYPE(VirtIOCryptodevPCI, VIRTIO_CRYPTODEV_PCI)
+
+struct VirtIOCryptodevPCI {
+    VirtIOPCIProxy parent_obj;
+    VirtIOCryptodev vdev;
+};
+
+/*
+ * ioeventfd is off: a request is short, and the processor that kicked waits
+ * for it.  Handing it to the main loop costs two switches between threads.
+ */
+static COMPAT_CONST Property virtio_cryptodev_pci_properties[] = {
+    DEFINE_PROP_BIT("ioeventfd", VirtIOPCIProxy, flags,
+                    VIRTIO_PCI_FLAG_USE_IOEVENTFD_BIT, false),
+    DEFINE_PROP_UINT32("vectors", VirtIOPCIProxy, nvectors, 2),
+    COMPAT_END_OF_PROPERTIES
+};
+
+static void virtio_cryptodev_pci_realize(VirtIOPCIProxy *vpci_dev, Error **errp)
+{
+    VirtIOCryptodevPCI *dev = VIRTIO_CRYPTODEV_PCI(vpci_dev);
+
+    virtio_pci_force_virtio_1(vpci_dev);
+    qdev_realize(DEVICE(&dev->vdev), BUS(&vpci_dev->bus), errp);
+}
+
+static void virtio_cryptodev_pci_class_init(ObjectClass *klass,
+                                            COMPAT_CLASS_DATA *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+
+    VIRTIO_PCI_CLASS(klass)->realize = virtio_cryptodev_pci_realize;
+    PCI_DEVICE_CLASS(klass)->class_id = PCI_CLASS_OTHERS;
+    dc->desc = "/dev/crypto for the guest, over virtio";
+    set_bit(DEVICE_CATEGORY_MISC, dc->categories);
+    device_class_set_props(dc, virtio_cryptodev_pci_properties);
+}
+
+static void virtio_cryptodev_pci_init(Object *obj)
+{
+    VirtIOCryptodevPCI *dev = VIRTIO_CRYPTODEV_PCI(obj);
+
+    virtio_instance_init_common(obj, &dev->vdev, sizeof(dev->vdev),
+                                TYPE_VIRTIO_CRYPTODEV);
+}
+
+static const VirtioPCIDeviceTypeInfo virtio_cryptodev_pci_info = {
+    .generic_name = TYPE_VIRTIO_CRYPTODEV_PCI,
+    .instance_size = sizeof(VirtIOCryptodevPCI),
+    .instance_init = virtio_cryptodev_pci_init,
+    .class_init = virtio_cryptodev_pci_class_init,
+};
+
+static void virtio_cryptodev_pci_register(void)
+{
+    virtio_pci_types_register(&virtio_cryptodev_pci_info);
+}
+
+type_init(virtio_cryptodev_pci_register)
