@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,7 +21,7 @@ from harness.sut.conversation import host_to_guest_chat as talk_from_host
 from harness.sut.wire import GuestWire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from harness.artifacts import Artifacts, Devcrypto, Programs
     from harness.machine import Proof, VirtualMachine
@@ -158,3 +160,21 @@ def inner_run(tmp_path: Path, artifacts: Artifacts) -> Iterator[Callable[..., in
 def gone() -> Callable[..., bool]:
     """Return a function that tells whether a process ends: ``gone(pid, seconds=10)``."""
     return inner.gone
+
+
+@pytest.fixture
+def harness_command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs ``python -m harness`` to its end.
+
+    ``harness_command(*arguments, prefix=[…], seconds=30)``: ``prefix`` is a command that runs it.
+    """
+
+    def run(
+        *arguments: str, prefix: Sequence[str] = (), seconds: float = 30
+    ) -> subprocess.CompletedProcess[str]:
+        command = [*prefix, sys.executable, "-m", "harness", *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=seconds, stdin=subprocess.DEVNULL
+        )
+
+    return run

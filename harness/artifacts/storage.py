@@ -27,6 +27,7 @@ _CURES = {
     errno.EACCES: "make it writable for you, or choose another place with --cache-dir",
     errno.EPERM: "make it writable for you, or choose another place with --cache-dir",
     errno.EROFS: "choose another place with --cache-dir",
+    errno.ENOENT: "choose another place with --cache-dir",
     errno.ENOTDIR: "choose another place with --cache-dir",
     errno.ENAMETOOLONG: "choose a shorter place with --cache-dir",
 }
