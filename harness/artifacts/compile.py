@@ -115,9 +115,8 @@ class Compiler:
     def programs(self) -> Programs:
         """Return the programs, built if need be."""
         names = ("chat-client", "chat-server", "cryptoctl", "wirecap")
-        entry, identity = self._build(
-            "programs", ["guest/chat", "guest/tools"], names, "the guest's programs"
-        )
+        folders = ["guest/chat", "guest/tools"]
+        entry, identity = self._build("programs", folders, names, "the guest's programs", ["guest/include"])
         client, server, cryptoctl, wirecap = (entry / name for name in names)
         return Programs(client, server, cryptoctl, wirecap, identity)
 
@@ -127,19 +126,24 @@ class Compiler:
         entry, identity = self._build("devcrypto", ["host/devcrypto"], names, "the devcrypto library")
         return Devcrypto(entry / names[0], entry / names[1], identity)
 
-    def _build(self, kind: str, folders: Sequence[str], names: Sequence[str], what: str) -> tuple[Path, str]:
+    def _build(
+        self, kind: str, folders: Sequence[str], names: Sequence[str], what: str, headers: Sequence[str] = ()
+    ) -> tuple[Path, str]:
         paths = [source_folder(folder) for folder in folders]
-        keys = (sources_key(path, source_files(path)) for path in paths)
+        inputs = [*paths, *(source_folder(folder) for folder in headers)]
+        keys = (sources_key(path, source_files(path)) for path in inputs)
         identity = key_of(kind, "2", *keys, compiler_version("cc"))
 
         def make(staging: Path) -> None:
             build = staging / "build"
             for path in paths:
-                self._make(path, [f"O={build}"], what, f"{kind}-{identity[:8]}")
+                # A folder for each: their object files may have the same names.
+                self._make(path, [f"O={build / path.name}"], what, f"{kind}-{identity[:8]}")
             for name in names:
-                if not (build / name).is_file():
+                built = next(build.glob(f"*/{name}"), None)
+                if built is None:
                     raise ArtifactError(f"building {what}", f"the makefiles made no {name}")
-                (build / name).rename(staging / name)
+                built.rename(staging / name)
             remove(build)
 
         return self._store.get(Recipe(kind, identity, what, make)), identity

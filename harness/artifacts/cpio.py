@@ -2,7 +2,7 @@
 """Archives in the kernel's initramfs format (cpio "newc"), the same bytes for the same content.
 
 The format is described in the kernel's Documentation/driver-api/early-userspace/buffer-format.rst.  To write
-it here and not with the program cpio needs no root for owners and device nodes, and no folder with them in it.
+it here, not with the program cpio, needs no root for owners and device nodes and no folder with them in it.
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ class PackageSource:
             GoneError: the archive no longer has one of them.
         """
         files = [self.downloads.get(remote) for remote in remotes]
+        target.mkdir(parents=True, exist_ok=True)
         for file in files:
             job = Job(f"unpacking {file.name}", self.store.root / "logs" / "unpack.log", UNPACK_SECONDS)
             run(["dpkg-deb", "--extract", file, target], job)
