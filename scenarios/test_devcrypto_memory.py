@@ -96,7 +96,7 @@ def test_a_session_whose_id_cannot_be_told(file):
     assert file.sessions == 0
 
 
-@pytest.mark.parametrize("length", [32, 3 * PAGE, 64 << 10, 200 << 10], ids=str)
+@pytest.mark.parametrize("length", [16, 32, 3 * PAGE, 64 << 10, 200 << 10], ids=str)
 @pytest.mark.parametrize("hole", ["first", "middle", "last"])
 @pytest.mark.parametrize(("side", "protection"), [("src", NONE), ("dst", NONE), ("dst", READ)])
 def test_half_a_buffer(file, aes, length, hole, side, protection):
