@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 def machine_config(artifacts: Artifacts, **wishes: Any) -> MachineConfig:
     """Return a machine made of the artifacts; ``wishes`` are further fields of :class:`MachineConfig`."""
+    image = artifacts.image()
     return MachineConfig(
         qemu=artifacts.qemu(),
         kernel=artifacts.kernel(),
-        image=artifacts.image(),
+        image=image,
         ssh_key=artifacts.ssh_key(),
+        kernel_args=(*image.kernel_args, *wishes.pop("kernel_args", ())),
         **wishes,
     )
 

@@ -60,6 +60,7 @@ def test_unplug_while_open(vm_cold, sut):
     assert vm_cold.run("test -e /dev/cryptodev0").status == 1
     file.close()
     vm_cold.plug()
+    vm_cold.succeed("echo 1 > /sys/bus/pci/rescan")  # returns when what was plugged in has its driver
     _works(ctl, "/dev/cryptodev0")
 
 

@@ -25,6 +25,7 @@ _T = TypeVar("_T")
 _READ_BYTES = 65536
 _SEND_BYTES = 32768
 _EVIDENCE_LINES = 10
+GRACE_SECONDS = 2.0
 
 
 class OutputStream:
@@ -210,7 +211,14 @@ class RemoteProcess:
         return not self._channel.exit_status_ready()
 
     def close(self) -> None:
-        """Let go of the program: its streams are closed."""
+        """Let go of the program: it reads the end of its input, and its streams are closed.
+
+        It is given a moment to end by itself.  A channel that is closed under a running program makes dropbear
+        2022.83 close the channel that is opened next, now and then.
+        """
+        self.close_stdin()
+        if self._channel.get_transport().is_active() and not self._lifeline.error:
+            self._channel.status_event.wait(GRACE_SECONDS)
         with contextlib.suppress(OSError, EOFError):
             self._channel.close()
 
