@@ -71,7 +71,9 @@ ADDITIONS = {
     "hw/virtio/Kconfig": "\nsource cryptodev/Kconfig\n",
 }
 ROMS = "pc-bios/meson.build"
-PATCHED = frozenset((*ADDITIONS, ROMS))
+DEVICES_FILE = "configs/devices/x86_64-softmmu/harness.mak"
+# What is changed in QEMU's own tree besides our folder.
+PATCHED = frozenset((*ADDITIONS, ROMS, DEVICES_FILE))
 PIP_SECONDS = 300.0
 CONFIGURE_SECONDS = 300.0
 BUILD_SECONDS = 5400.0
@@ -166,7 +168,7 @@ class QemuBuilder:
     def _build(self, source: QemuSource, tree: Path, ours: dict[str, Path]) -> None:
         progress = self._store.progress
         with progress.step("laying out QEMU's source"):
-            source.lay_out(tree / "src", PATCHED)
+            source.lay_out(tree / "src", PATCHED | ours.keys())
             overlay(source, tree / "src", ours)
         build = tree / "build"
         if not (build / ".configured").is_file():
@@ -262,7 +264,7 @@ def overlay(source: QemuSource, target: Path, ours: dict[str, Path]) -> None:
     has_firmware = (target / "pc-bios" / FIRMWARE[0]).is_file()
     # Debian removes the binary firmware from the source: its meson.build must not ask for it.
     _write_if_other(target / ROMS, source.read(target, ROMS) if has_firmware else "roms = []\n")
-    _write_if_other(target / "configs/devices/x86_64-softmmu/harness.mak", DEVICES)
+    _write_if_other(target / DEVICES_FILE, DEVICES)
 
 
 def _write_if_other(path: Path, text: str) -> None:

@@ -48,8 +48,8 @@ class QemuSource(Protocol):
     @property
     def offline(self) -> bool: ...  # noqa: D102 - told above
 
-    def lay_out(self, target: Path, pristine: frozenset[str]) -> None:
-        """Bring ``target`` up to this source; the files in ``pristine`` are left alone if they are there."""
+    def lay_out(self, target: Path, ours: frozenset[str]) -> None:
+        """Bring ``target`` up to this source; files in ``ours`` are none of its business."""
 
     def read(self, target: Path, name: str) -> str:
         """Return a file as it is in the source, whatever was done to it in ``target``."""
@@ -78,7 +78,7 @@ class Tarball:
         """The same content, the same tree."""
         return self.key
 
-    def lay_out(self, target: Path, pristine: frozenset[str]) -> None:
+    def lay_out(self, target: Path, ours: frozenset[str]) -> None:
         """Unpack it, once and for all: a work tree that is there is whole."""
         if target.is_dir():
             return
@@ -90,7 +90,7 @@ class Tarball:
             job = Job(f"unpacking {self.name}", self.log, UNPACK_SECONDS)
             run(["tar", "--extract", "--file", self.fetch(), *options], job)
             version_of(fresh, self.name)
-            for name in pristine:
+            for name in (name for name in ours if (fresh / name).is_file()):
                 saved = _saved(fresh, name)
                 saved.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(fresh / name, saved)
@@ -128,19 +128,19 @@ class Checkout:
             elif top.name != ".git":
                 yield top
 
-    def lay_out(self, target: Path, pristine: frozenset[str]) -> None:
+    def lay_out(self, target: Path, ours: frozenset[str]) -> None:
         """Copy what is new or other than in ``target``, remove what the checkout no longer has."""
         target.mkdir(parents=True, exist_ok=True)
         for name, path in self._files.items():
             copy = target / name
-            if name in pristine or _same(path, copy):
+            if name in ours or _same(path, copy):
                 continue
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.unlink(missing_ok=True)
             shutil.copy2(path, copy, follow_symlinks=False)
         for path in list(target.rglob("*")):
             name = path.relative_to(target).as_posix()
-            if not name.startswith("hw/virtio/cryptodev/") and name not in self._files and not path.is_dir():
+            if name not in ours and name not in self._files and not path.is_dir():
                 path.unlink()
 
     def read(self, target: Path, name: str) -> str:  # noqa: ARG002 - the checkout itself is never changed
