@@ -9,13 +9,11 @@
     (QEMU_VERSION_MAJOR > (major) || \
      (QEMU_VERSION_MAJOR == (major) && QEMU_VERSION_MINOR >= (minor)))
 
-/* 10.0: arrays of properties are const and know their own length */
+/* 10.0: arrays of properties are const, and know their own length */
 #ifdef DEFINE_PROP_END_OF_LIST
 #define COMPAT_CONST
-#define COMPAT_END_OF_PROPERTIES DEFINE_PROP_END_OF_LIST(),
 #else
 #define COMPAT_CONST const
-#define COMPAT_END_OF_PROPERTIES
 #endif
 
 /* 10.1: a class's data is const, and set_status can fail */

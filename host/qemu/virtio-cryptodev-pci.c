@@ -31,7 +31,9 @@ static COMPAT_CONST Property virtio_cryptodev_pci_properties[] = {
     DEFINE_PROP_BIT("ioeventfd", VirtIOPCIProxy, flags,
                     VIRTIO_PCI_FLAG_USE_IOEVENTFD_BIT, false),
     DEFINE_PROP_UINT32("vectors", VirtIOPCIProxy, nvectors, 2),
-    COMPAT_END_OF_PROPERTIES
+#ifdef DEFINE_PROP_END_OF_LIST
+    DEFINE_PROP_END_OF_LIST(),
+#endif
 };
 
 static void virtio_cryptodev_pci_realize(VirtIOPCIProxy *vpci_dev, Error **errp)

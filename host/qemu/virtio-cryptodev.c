@@ -611,7 +611,9 @@ static COMPAT_CONST Property virtio_cryptodev_properties[] = {
     DEFINE_PROP_UINT32("max-sessions", VirtIOCryptodev, conf.max_sessions,
                        1024),
     DEFINE_PROP_UINT32("max-request", VirtIOCryptodev, conf.max_request, MiB),
-    COMPAT_END_OF_PROPERTIES
+#ifdef DEFINE_PROP_END_OF_LIST
+    DEFINE_PROP_END_OF_LIST(),
+#endif
 };
 
 static void virtio_cryptodev_class_init(ObjectClass *klass,
