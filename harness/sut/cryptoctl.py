@@ -47,13 +47,13 @@ class Reply:
     @classmethod
     def parse(cls, line: str, question: str) -> Reply:
         """Read an answer line; raise :class:`CryptoctlError` unless it is ``ok …`` or ``err NAME …``."""
-        verdict, *words = line.split()[:1] + line.split()[1:] or [""]
+        verdict, *words = line.split() or [""]
         values = dict(word.partition("=")[::2] for word in words if "=" in word)
         if verdict == "ok":
             return cls(0, values)
-        if verdict == "err" and words and hasattr(errno, words[0]):
-            number: int = getattr(errno, words[0])
-            return cls(number, values)
+        numbers = {name: number for number, name in errno.errorcode.items()}
+        if verdict == "err" and words and words[0] in numbers:
+            return cls(numbers[words[0]], values)
         raise CryptoctlError(f"asking cryptoctl {question[:120]!r}", f"it answered {line[:200]!r}")
 
 

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line and the doctor, with nothing built and nothing installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import doctor
+from harness.cli import main
+from harness.errors import SetupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    out = capsys.readouterr().out
+    for command in ("doctor", "build", "shell", "clean"):
+        assert command in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["build", "everything"], ["shell", "--accel", "hvf"]]
+)
+def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_an_error_is_one_line_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "qemu", f"--cache-dir={tmp_path}", f"--qemu-source={tmp_path}/none"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_clean_says_what_it_freed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "entry").write_bytes(bytes(2_000_000))
+    assert main(["clean", f"--cache-dir={tmp_path}"]) == 0
+    assert "2 MB" in capsys.readouterr().out
+    assert not (tmp_path / "store" / "entry").exists()
+
+
+def test_the_module_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "--help"], capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 0
+
+
+def test_a_check_is_one_line() -> None:
+    assert doctor.Check("cache", ok=True, seen="here").line() == "ok      cache: here"
+    missing = doctor.Check("packages", ok=False, seen="missing gcc", cure="install it").line()
+    assert missing == "MISSING packages: missing gcc  -> install it"
+
+
+def test_missing_packages_need_dpkg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match="dpkg"):
+        doctor.missing_packages()
+
+
+def test_installing_as_nobody_without_sudo_names_the_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(doctor, "missing_packages", lambda: ["gcc", "make"])
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match="apt-get install -y --no-install-recommends gcc make"):
+        doctor.install_packages()
