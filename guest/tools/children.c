@@ -56,7 +56,7 @@ static bool become_child(int in, int out)
 		return false;
 	commands_in = fdopen(in, "r");
 	own_pipe = in;
-	return commands_in != NULL;
+	return commands_in;
 }
 
 static void close_pair(const int pair[2])
@@ -138,14 +138,29 @@ static struct child *want_child(const char *text, uint64_t *k)
 	return NULL;
 }
 
+/* The child's answer without its newline, NULL if it has gone. */
+static char *ask_child(struct child *child, const char *command)
+{
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t len = -1;
+
+	if (fprintf(child->to, "%s\n", command) >= 0 && fflush(child->to) == 0)
+		len = getline(&line, &room, child->from);
+	if (len > 0 && line[len - 1] == '\n') {
+		line[len - 1] = '\0';
+		return line;
+	}
+	free(line);
+	return NULL;
+}
+
 /* K COMMAND …, the command's words as they were typed */
 void cmd_child(char *rest)
 {
 	char *number = strsep(&rest, " ");
 	struct child *child;
-	char *line = NULL;
-	size_t room = 0;
-	ssize_t len;
+	char *line;
 	uint64_t k;
 
 	number[strcspn(number, "\n")] = '\0';
@@ -157,14 +172,12 @@ void cmd_child(char *rest)
 		return;
 	}
 	rest[strcspn(rest, "\n")] = '\0';
-	if (fprintf(child->to, "%s\n", rest) < 0 || fflush(child->to) ||
-	    (len = getline(&line, &room, child->from)) <= 0 ||
-	    line[len - 1] != '\n') {
-		answer_bad("child %llu is gone", (unsigned long long)k);
-	} else {
-		line[len - 1] = '\0';
+	line = ask_child(child, rest);
+	if (line) {
 		fputs(line, stdout);
 		answer_end();
+	} else {
+		answer_bad("child %llu is gone", (unsigned long long)k);
 	}
 	free(line);
 }
