@@ -213,8 +213,8 @@ class RemoteProcess:
     def close(self) -> None:
         """Let go of the program: it reads the end of its input, and its streams are closed.
 
-        It is given a moment to end by itself.  A channel that is closed under a running program makes dropbear
-        2022.83 close the channel that is opened next, now and then.
+        It is given a moment to end by itself.  A channel that is closed under a running program makes
+        dropbear 2022.83 close the channel that is opened next, now and then.
         """
         self.close_stdin()
         if self._channel.get_transport().is_active() and not self._lifeline.error:
