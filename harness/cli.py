@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,7 +101,8 @@ def _shell(options: argparse.Namespace) -> int:
     print(f"accelerator: {proof.reason}")
     with Room(artifacts, proof, options.timeout_scale) as room, room.own() as machine:
         print("a guest with /dev/cryptodev0; leave it with Ctrl-]")
-        with machine.terminal("sh -l") as terminal:
+        size = shutil.get_terminal_size()
+        with machine.terminal("sh -l", columns=size.columns, rows=size.lines) as terminal:
             terminal.interact()
     return 0
 
