@@ -85,7 +85,7 @@ class Archive:
     def __init__(self, store: Store, name: str, sources: Sequence[Source], kind: str) -> None:
         self.stanzas = "\n".join(source.stanza(kind) for source in sources)
         self.key = key_of(self.stanzas)
-        self._store, self._what = store, f"{kind} {name}"
+        self._store, self._what = store, f"Debian {name}"
         self._root = store.root / "apt" / f"{name}-{self.key[:8]}"
         self._log = store.root / "logs" / f"apt-{name}.log"
 
