@@ -26,6 +26,7 @@ _READ_BYTES = 65536
 _SEND_BYTES = 32768
 _EVIDENCE_LINES = 10
 GRACE_SECONDS = 2.0
+_INTERRUPT_AND_END = b"\x03\x04"  # Ctrl-C for a program, Ctrl-D for a shell
 
 
 class OutputStream:
@@ -272,6 +273,19 @@ class Terminal(Dialogue):
         if self.stream.exit_status < 0:
             raise self.lost(f"waiting for {deadline.reason}", "the connection was closed")
         return self.stream.exit_status
+
+    def close(self) -> None:
+        """End the dialogue: the program is interrupted, and its input ended; a second call does nothing.
+
+        It is given a moment for that, for the reason that :meth:`RemoteProcess.close` tells.
+        """
+        running = not (self.closed or self.stream.closed or self.stream.status_event.is_set())
+        if running and self.stream.get_transport().is_active() and not self.lifeline.error:
+            with contextlib.suppress(OSError, EOFError):
+                self.stream.settimeout(GRACE_SECONDS)
+                self.stream.sendall(_INTERRUPT_AND_END)
+                self.stream.status_event.wait(GRACE_SECONDS)
+        super().close()
 
     def resize(self, *, columns: int, rows: int) -> None:
         """Change the window's size, as a person dragging its corner does."""
