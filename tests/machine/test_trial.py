@@ -59,7 +59,7 @@ def test_a_guest_that_never_speaks(tmp_path: Path) -> None:
     verdict = boot_under_kvm(config(tmp_path, "time.sleep(60)"), silence=0.3)
     assert not verdict.works
     assert verdict.seen == "the guest kernel printed nothing under it for 0.3 s"
-    assert time.monotonic() - start < 300
+    assert time.monotonic() - start < 30
 
 
 def test_a_guest_that_falls_silent(tmp_path: Path) -> None:
