@@ -67,8 +67,10 @@ def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Ite
 
 
 def _wishes(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return what the test says of its machine, and how to ask whether its failure was told already."""
     marker = request.node.get_closest_marker("machine")
-    return dict(marker.kwargs) if marker else {}
+    told = {"told": lambda: request.node.stash.get(plugin.TOLD, default=False)}
+    return {**marker.kwargs, **told} if marker else told
 
 
 @pytest.fixture

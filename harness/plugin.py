@@ -21,6 +21,9 @@ pytest_plugins = ("harness.fixtures",)
 
 ARTIFACTS = pytest.StashKey[Artifacts]()
 PROOF = pytest.StashKey[Proof]()
+TOLD = pytest.StashKey[bool]()
+"""Set for a test whose failure has already been told as one of the machine's."""
+
 SETUP_FAILED = 3
 
 NEEDS_GUEST = frozenset({"room", "proof"})
@@ -153,4 +156,5 @@ def pytest_runtest_makereport(
         if places:
             lines.insert(1, f"{item.path.name}:{places[-1].lineno + 1}: {places[-1].statement}")
         report.longrepr = "\n".join(lines)
+        item.stash[TOLD] = True
     return report

@@ -4,11 +4,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 
-NAMESPACE = ["unshare", "--mount", "--net"] if os.geteuid() == 0 else ["unshare", "-r", "--mount", "--net"]
-"""A world with no network, in which a file system can be mounted."""
+USER = [] if os.geteuid() == 0 else ["-r"]
+NO_NETWORK = ["unshare", *USER, "--net"]
+
+
+@pytest.fixture
+def own_mounts():
+    """Return the command for a world in which a file system can be mounted; in a chroot too."""
+    private = ["unshare", *USER, "--mount"]
+    if subprocess.run([*private, "true"], capture_output=True, check=False, timeout=10).returncode == 0:
+        return private
+    return [*private, "--propagation", "unchanged"]
 
 
 def test_a_qemu_source_that_is_not_there(harness_command, tmp_path):
@@ -45,7 +55,7 @@ def test_a_cache_that_cannot_be_written(harness_command):
 
 def test_no_network(harness_command, tmp_path):
     """Without a network, and with nothing in the cache, a build ends within a minute with one line."""
-    done = harness_command("build", "kernel", f"--cache-dir={tmp_path}/cache", prefix=NAMESPACE, seconds=60)
+    done = harness_command("build", "kernel", f"--cache-dir={tmp_path}/cache", prefix=NO_NETWORK, seconds=60)
     assert done.returncode == 1
     *_, last = done.stderr.splitlines()
     assert "network" in last
@@ -53,16 +63,16 @@ def test_no_network(harness_command, tmp_path):
     assert not list((tmp_path / "cache").glob("store/*"))
 
 
-def test_a_full_disk(harness_command, tmp_path):
+def test_a_full_disk(harness_command, own_mounts, tmp_path):
     """A cache on a full disk is one line that says so, and nothing half-made stays in it."""
     disk = tmp_path / "disk"
     disk.mkdir()
     # The listing comes from inside: the file system is gone with the command.
     script = (
         'mount -t tmpfs -o size=64k tmpfs "$0" && "$@"; status=$?; '
-        'find "$0"/store "$0"/staging -type f 2>/dev/null | sed "s/^/left: /" >&2; exit $status'
+        'find "$0"/store "$0"/staging -type f 2>/dev/null | sed "s/^/left: /" >&2; umount "$0"; exit $status'
     )
-    prefix = [*NAMESPACE, "sh", "-c", script, str(disk)]
+    prefix = [*own_mounts, "sh", "-c", script, str(disk)]
     done = harness_command("build", "guest", f"--cache-dir={disk}", prefix=prefix, seconds=120)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

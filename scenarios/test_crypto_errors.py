@@ -49,7 +49,7 @@ def test_a_key_too_long_to_read(twin, keylen, key):
 
 
 @pytest.mark.parametrize(
-    ("key", "keylen"), itertools.product([Pointer.BAD, Pointer.NULL], [16, 24, 32, 17, 64])
+    ("key", "keylen"), list(itertools.product([Pointer.BAD, Pointer.NULL], [16, 24, 32, 17, 64]))
 )
 def test_a_bad_key_pointer(twin, key, keylen):
     """A key that cannot be read is EFAULT, before its length is held against the algorithm."""

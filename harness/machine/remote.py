@@ -214,8 +214,7 @@ class RemoteProcess:
     def close(self) -> None:
         """Let go of the program: it reads the end of its input, and its streams are closed.
 
-        It is given a moment to end by itself.  A channel that is closed under a running program makes
-        dropbear 2022.83 close the channel that is opened next, now and then.
+        It is given a moment to end by itself, so that it has let go of what it held when this returns.
         """
         self.close_stdin()
         if self._channel.get_transport().is_active() and not self._lifeline.error:
@@ -277,7 +276,7 @@ class Terminal(Dialogue):
     def close(self) -> None:
         """End the dialogue: the program is interrupted, and its input ended; a second call does nothing.
 
-        It is given a moment for that, for the reason that :meth:`RemoteProcess.close` tells.
+        It is given a moment for that, as in :meth:`RemoteProcess.close`.
         """
         running = not (self.closed or self.stream.closed or self.stream.status_event.is_set())
         if running and self.stream.get_transport().is_active() and not self.lifeline.error:

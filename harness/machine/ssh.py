@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 15.0
 OPEN_SECONDS = 10.0
+_ATTEMPTS = 8
+# What paramiko says of a channel that was closed while it waited for its opening, or for the program's start.
+_CLOSED_EARLY = ("Unable to open channel.", "Channel is not open", "Channel closed.")
 USER = "root"
 # A program may write this much before somebody reads it; the default of 2 MiB stops a capture too soon.
 _WINDOW_BYTES = 64 * 1024 * 1024
@@ -127,17 +130,37 @@ class Ssh:
         self._lifeline.check()
         deadline = self._deadlines.start(OPEN_SECONDS, f"the guest to start {command!r}")
         try:
-            channel = self._transport.open_session(timeout=deadline.allowed)
-            if window:
-                channel.get_pty("linux", *window)
-            # Without a second command the shell becomes the program, and a signal that ends it leaves no
-            # status.
-            channel.exec_command(f"{command}\nexit $?")
+            for _ in range(_ATTEMPTS):
+                if channel := self._begin(command, window, deadline.allowed):
+                    return channel
+            raise paramiko.SSHException(f"{_ATTEMPTS} channels were closed before the program was started")
         except (OSError, EOFError, paramiko.SSHException) as error:
             doing = f"starting {command!r} in the guest"
             raise self._lifeline.verdict() or MachineError(
                 doing, str(error) or type(error).__name__, evidence=self._evidence()
             ) from error
+
+    def _begin(self, command: str, window: tuple[int, int] | None, seconds: float) -> paramiko.Channel | None:
+        """Open a channel and start a program; None if dropbear closed the channel before it took the command.
+
+        dropbear before 2025 does so when another program ends at that very moment: it looks for channels
+        whose program is over, and one without a program counts as such (its issue 173, mended by its pull
+        request 326).  Nothing has been run then: requests for a closed channel are passed over.
+        """
+        channel = None
+        try:
+            channel = self._transport.open_session(timeout=seconds)
+            if window:
+                channel.get_pty("linux", *window)
+            # Without a second command the shell becomes the program, and a signal that ends it leaves no
+            # status.
+            channel.exec_command(f"{command}\nexit $?")
+        except paramiko.ChannelException:
+            raise
+        except paramiko.SSHException as error:
+            if self._transport.is_active() and str(error) in _CLOSED_EARLY:
+                return None
+            raise
         return channel
 
     def _break(self) -> None:
