@@ -84,14 +84,19 @@ def proof_of(config: pytest.Config) -> Proof:
     return config.stash[PROOF]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share a machine together, so that one boot serves them."""
+    """Keep tests that share a guest together, so that one boot serves them: in a row, on one worker."""
 
-    def shares(item: pytest.Item) -> tuple[str, str]:
+    def guest(item: pytest.Item) -> str:
         marker = item.get_closest_marker("machine")
-        return str(item.path), repr(sorted(marker.kwargs.items())) if marker else ""
+        wishes = repr(sorted(marker.kwargs.items())) if marker else ""
+        return f"{item.path.stem} {wishes}".strip()
 
-    items.sort(key=shares)
+    items.sort(key=lambda item: (str(item.path), guest(item)))
+    for item in items:
+        if "vm" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(guest(item)))
 
 
 @pytest.hookimpl(trylast=True)

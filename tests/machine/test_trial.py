@@ -63,9 +63,7 @@ def test_a_guest_that_never_speaks(tmp_path: Path) -> None:
 
 
 def test_a_guest_that_falls_silent(tmp_path: Path) -> None:
-    verdict = boot_under_kvm(
-        config(tmp_path, "say('kernel-log', 'one\\ntwo\\n'); time.sleep(60)"), silence=3
-    )
+    verdict = boot_under_kvm(config(tmp_path, "say('kernel-log', 'one\\ntwo\\n'); time.sleep(60)"), silence=3)
     # Silence is counted from before the start, and a busy machine takes its time to start an interpreter.
     assert verdict.seen == "the guest kernel fell silent after 2 lines under it for 3 s"
 
