@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +13,8 @@ from harness import doctor
 from harness.artifacts import Artifacts, Progress, Settings
 from harness.errors import HarnessError
 from harness.machine import Accelerator
+from harness.machine.accelerator import requested_accelerator
+from harness.machine.deadlines import positive, timeout_scale
 from harness.room import Room, prove_accelerator
 
 if TYPE_CHECKING:
@@ -33,13 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     common.add_argument("--jobs", type=int, metavar="N", help="how many compilers run at once")
     guest = argparse.ArgumentParser(add_help=False)
-    guest.add_argument(
-        "--accel", choices=["auto", *Accelerator], default=os.environ.get("HARNESS_ACCEL", "auto")
-    )
-    scale = float(os.environ.get("HARNESS_TIMEOUT_SCALE", "1"))
-    guest.add_argument(
-        "--timeout-scale", type=float, default=scale, metavar="X", help="multiplies every deadline"
-    )
+    guest.add_argument("--accel", choices=["auto", *Accelerator], help="auto takes KVM where it was proven")
+    guest.add_argument("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
 
     parser = argparse.ArgumentParser(prog="python -m harness", description=sys.modules["harness"].__doc__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -75,7 +71,7 @@ def _artifacts(options: argparse.Namespace) -> Artifacts:
 def _doctor(options: argparse.Namespace) -> int:
     if options.install:
         doctor.install_packages()
-    checks = doctor.examine(_artifacts(options), options.accel)
+    checks = doctor.examine(_artifacts(options), requested_accelerator(options.accel))
     for check in checks:
         print(check.line())
     return 0 if all(check.ok for check in checks) else FAILED
@@ -91,15 +87,22 @@ def _build(options: argparse.Namespace) -> int:
     }
     for name in [options.what] if options.what else list(parts):
         for build in parts[name]:
-            print(build())
+            print(_told(build()))
     return 0
+
+
+def _told(built: object) -> str:
+    """Return what was built and where its main file is, as one line."""
+    path = next(value for value in vars(built).values() if isinstance(value, Path))
+    return f"{type(built).__name__}: {path}"
 
 
 def _shell(options: argparse.Namespace) -> int:
     artifacts = _artifacts(options)
-    proof = prove_accelerator(artifacts, options.accel, options.timeout_scale)
+    scale = options.timeout_scale or timeout_scale()
+    proof = prove_accelerator(artifacts, requested_accelerator(options.accel), scale)
     print(f"accelerator: {proof.reason}")
-    with Room(artifacts, proof, options.timeout_scale) as room, room.own() as machine:
+    with Room(artifacts, proof, scale) as room, room.own() as machine:
         print("a guest with /dev/cryptodev0; leave it with Ctrl-]")
         size = shutil.get_terminal_size()
         with machine.terminal("sh -l", columns=size.columns, rows=size.lines) as terminal:

@@ -62,7 +62,7 @@ def proof(pytestconfig: pytest.Config) -> Proof:
 @pytest.fixture(scope="session")
 def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Iterator[Room]:
     """Return where this run's guests live; the last one is gone when the run ends."""
-    with Room(artifacts, proof, pytestconfig.getoption("--timeout-scale")) as guests:
+    with Room(artifacts, proof, pytestconfig.stash[plugin.SCALE]) as guests:
         yield guests
 
 

@@ -28,7 +28,10 @@ class InnerRun:
         self._log = folder / "output.txt"
         test = folder / "test_inner.py"
         test.write_text(textwrap.dedent(source))
+        # Whoever runs us in the background may have had Ctrl-C ignored; the inner run is to be interrupted.
         command = [
+            "env",
+            "--default-signal=INT",
             sys.executable,
             "-m",
             "pytest",

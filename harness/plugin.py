@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ import pytest
 from harness.artifacts import Artifacts, Progress, Settings
 from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
+from harness.machine.accelerator import requested_accelerator
+from harness.machine.deadlines import positive, timeout_scale
 from harness.room import prove_accelerator
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ pytest_plugins = ("harness.fixtures",)
 
 ARTIFACTS = pytest.StashKey[Artifacts]()
 PROOF = pytest.StashKey[Proof]()
+SCALE = pytest.StashKey[float]()
 TOLD = pytest.StashKey[bool]()
 """Set for a test whose failure has already been told as one of the machine's."""
 
@@ -40,19 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--qemu-source", type=Path, default=None, metavar="PATH", help="a QEMU tarball or checkout"
     )
     group.addoption("--jobs", type=int, default=None, metavar="N", help="how many compilers run at once")
-    group.addoption(
-        "--accel",
-        choices=["auto", *Accelerator],
-        default=os.environ.get("HARNESS_ACCEL", "auto"),
-        help="auto takes KVM when a guest was seen to boot under it",
-    )
-    group.addoption(
-        "--timeout-scale",
-        type=float,
-        default=float(os.environ.get("HARNESS_TIMEOUT_SCALE", "1")),
-        metavar="X",
-        help="multiplies every deadline",
-    )
+    group.addoption("--accel", choices=["auto", *Accelerator], help="auto takes KVM where it was proven")
+    group.addoption("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
             qemu_source=config.getoption("--qemu-source"),
             jobs=config.getoption("--jobs"),
         )
+        config.stash[SCALE] = config.getoption("--timeout-scale") or timeout_scale()
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[ARTIFACTS] = Artifacts(settings, Progress())
@@ -78,9 +70,8 @@ def proof_of(config: pytest.Config) -> Proof:
         HarnessError: a build failed, or the accelerator that was asked for does not work.
     """
     if PROOF not in config.stash:
-        config.stash[PROOF] = prove_accelerator(
-            config.stash[ARTIFACTS], config.getoption("--accel"), config.getoption("--timeout-scale")
-        )
+        request = requested_accelerator(config.getoption("--accel"))
+        config.stash[PROOF] = prove_accelerator(config.stash[ARTIFACTS], request, config.stash[SCALE])
     return config.stash[PROOF]
 
 

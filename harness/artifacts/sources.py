@@ -134,7 +134,7 @@ def _is_debians(source: Source) -> bool:
     signed = source.option("Signed-By")
     if signed.startswith("/") and "debian-archive" not in signed:
         return False
-    # http://deb.debian.org/debian, https://mirror/debian-security, .../archive/debian/20250520T000000Z
+    # http://MIRROR/debian, https://MIRROR/debian-security, .../archive/debian/20250520T000000Z
     return any(re.search(r"/debian(-security)?(/|$)", uri) for uri in source.uris)
 
 

@@ -38,13 +38,23 @@ def timeout_scale(environment: Mapping[str, str] = os.environ) -> float:
     text = environment.get(SCALE_VARIABLE, "").strip()
     if not text:
         return 1.0
+    try:
+        return positive(text)
+    except ValueError as error:
+        raise SetupError(f"reading {SCALE_VARIABLE}", str(error), "set it to 2, for example") from error
+
+
+def positive(text: str) -> float:
+    """Read a number above zero, for an option or a variable.
+
+    Raises:
+        ValueError: it is none.
+    """
     with contextlib.suppress(ValueError):
-        scale = float(text)
-        if 0 < scale < float("inf"):
-            return scale
-    raise SetupError(
-        f"reading {SCALE_VARIABLE}", f"{text!r} is not a number above 0", "set it to 2, for example"
-    )
+        number = float(text)
+        if 0 < number < float("inf"):
+            return number
+    raise ValueError(f"{text!r} is not a number above 0")
 
 
 @dataclass(frozen=True)

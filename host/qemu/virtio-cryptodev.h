@@ -74,4 +74,17 @@ struct VirtIOCryptodev {
 const VirtIOCryptodevBackend *virtio_cryptodev_backend(const char *name,
                                                        Error **errp);
 
+/*
+ * Carry out the request in elem and write its answer.  Returns the bytes
+ * written; what the chain holds is added to *bytes.
+ */
+size_t virtio_cryptodev_request(VirtIOCryptodev *c, VirtQueueElement *elem,
+                                size_t *bytes);
+
+/* Close all that the guest has open; their sessions end. */
+void virtio_cryptodev_close_all(VirtIOCryptodev *c);
+
+/* Cleanse and free the buffer for data in pieces. */
+void virtio_cryptodev_drop_bounce(VirtIOCryptodev *c);
+
 #endif

@@ -112,7 +112,10 @@ def test_an_end_of_ours_is_the_end_of_the_program(tmp_path: Path, how: signal.Si
         run(["sh", "-c", script], Job("x", Path("{tmp_path}/log"), 300))
     """)
     harness = subprocess.Popen(
-        [sys.executable, "-c", script], stderr=subprocess.DEVNULL, start_new_session=True
+        # Whoever runs us in the background may have had Ctrl-C ignored.
+        ["env", "--default-signal=INT", sys.executable, "-c", script],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         end = time.monotonic() + 30

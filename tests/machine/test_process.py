@@ -100,7 +100,8 @@ def test_a_program_that_is_not_there_says_so(done: Exit, pipe: tuple[int, int]) 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_it_ends_with_its_parent(number: signal.Signals) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT],
+        # Whoever runs us in the background may have had Ctrl-C ignored.
+        ["env", "--default-signal=INT", sys.executable, "-c", PARENT],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
