@@ -68,19 +68,19 @@ def missing_packages() -> list[str]:
     return done.stdout.split()
 
 
-def _as_root() -> list[str]:
+def _as_root(packages: list[str]) -> list[str]:
     if os.geteuid() == 0:
         return []
     if shutil.which("sudo"):
         return ["sudo"]
     raise SetupError(
-        "installing packages", "you are not root and there is no sudo", f"as root: {install_line()}"
+        "installing packages", "you are not root and there is no sudo", f"as root: {install_line(packages)}"
     )
 
 
-def install_line(packages: list[str] | None = None) -> str:
-    """Return the line that installs the packages that are missing."""
-    return "apt-get install -y --no-install-recommends " + " ".join(packages or missing_packages())
+def install_line(packages: list[str]) -> str:
+    """Return the line that installs these packages."""
+    return "apt-get install -y --no-install-recommends " + " ".join(packages)
 
 
 def install_packages() -> None:
@@ -92,7 +92,7 @@ def install_packages() -> None:
     packages = missing_packages()
     if not packages:
         return
-    root = _as_root()
+    root = _as_root(packages)
     quietly = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
     for command in ([*quietly, "update"], [*quietly, *install_line(packages).split()[1:]]):
         try:

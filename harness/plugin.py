@@ -126,14 +126,11 @@ def _header(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
     if wanted & NEEDS_PROGRAMS:
         artifacts.devcrypto()
         artifacts.programs()
-        lines.append(f"cache: {artifacts.settings.cache_dir}")
     if wanted & NEEDS_GUEST:
-        proof = proof_of(config)
-        lines = [
-            f"accelerator: {proof.reason}",
-            f"qemu: {artifacts.qemu().version}, guest kernel: {artifacts.kernel().release}",
-            f"cache: {artifacts.settings.cache_dir}",
-        ]
+        lines.append(f"accelerator: {proof_of(config).reason}")
+        lines.append(f"qemu: {artifacts.qemu().version}, guest kernel: {artifacts.kernel().release}")
+    if wanted & (NEEDS_PROGRAMS | NEEDS_GUEST):
+        lines.append(f"cache: {artifacts.settings.cache_dir}")
     return lines
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_ERRNOS = {name: number for number, name in errno.errorcode.items()}
+
+
 class LineChannel(Protocol):
     """What carries lines to a ``cryptoctl`` and back: an SSH channel, or a process on the host."""
 
@@ -51,9 +54,8 @@ class Reply:
         values = dict(word.partition("=")[::2] for word in words if "=" in word)
         if verdict == "ok":
             return cls(0, values)
-        numbers = {name: number for number, name in errno.errorcode.items()}
-        if verdict == "err" and words and words[0] in numbers:
-            return cls(numbers[words[0]], values)
+        if verdict == "err" and words and words[0] in _ERRNOS:
+            return cls(_ERRNOS[words[0]], values)
         raise CryptoctlError(f"asking cryptoctl {question[:120]!r}", f"it answered {line[:200]!r}")
 
 
