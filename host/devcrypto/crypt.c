@@ -86,6 +86,11 @@ size_t devcrypto_block(const struct devcrypto_cipher *cipher)
     return cipher->block;
 }
 
+uint32_t devcrypto_cipher_number(const struct devcrypto_cipher *cipher)
+{
+    return cipher->number;
+}
+
 bool devcrypto_mac_takes_key(uint32_t mac)
 {
     const struct devcrypto_hash *hash = find_hash(mac);
@@ -99,6 +104,8 @@ int devcrypto_cipher_init(struct devcrypto_session *s, uint32_t cipher, const vo
 
     s->cipher = find_cipher(cipher);
     type = cipher_type(s->cipher, keylen);
+    memcpy(s->key, key, keylen); /* one of the cipher's lengths: never more than DEVCRYPTO_MAX_KEY */
+    s->keylen = (uint32_t)keylen;
 
     for (unsigned int op = DEVCRYPTO_OP_ENCRYPT; op <= DEVCRYPTO_OP_DECRYPT; op++) {
         EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
@@ -152,13 +159,14 @@ int devcrypto_hash_init(struct devcrypto_session *s, uint32_t mac, const void *k
     return s->hash->keyed ? keyed_hash_init(s, key, keylen) : plain_hash_init(s);
 }
 
-/* libcrypto cleanses key schedules when it frees a context; the IV is ours. */
+/* libcrypto cleanses key schedules when it frees a context; key and IV are ours. */
 void devcrypto_algorithms_done(struct devcrypto_session *s)
 {
     EVP_CIPHER_CTX_free(s->direction[DEVCRYPTO_OP_ENCRYPT]);
     EVP_CIPHER_CTX_free(s->direction[DEVCRYPTO_OP_DECRYPT]);
     EVP_MD_CTX_free(s->md);
     EVP_MAC_CTX_free(s->hmac);
+    OPENSSL_cleanse(s->key, sizeof(s->key));
     OPENSSL_cleanse(s->iv, sizeof(s->iv));
 }
 

@@ -75,6 +75,33 @@ int devcrypto_crypt(struct devcrypto_file *f, uint32_t ses, uint32_t op, uint32_
 unsigned int devcrypto_session_count(struct devcrypto_file *f);
 
 /*
+ * A session as it is carried to another open file, or to another process.  It holds the key: whoever has
+ * one of these cleanses it after use.
+ */
+struct devcrypto_session_state {
+    uint32_t ses;
+    uint32_t cipher;
+    uint32_t keylen; /* of key; what comes after it is 0 when exported, and ignored when imported */
+    uint8_t key[DEVCRYPTO_MAX_KEY];
+    uint8_t iv[DEVCRYPTO_AES_BLOCK]; /* the last IV: a call without one goes on from it */
+};
+
+/*
+ * Describes all sessions, in no order, and sets *count to how many.  -ENOSPC when there are more than room,
+ * -EOPNOTSUPP when one has a mac (the inside of a hash cannot be carried): then states holds no key.
+ * A session that another thread makes or frees meanwhile may be in or out; each that is in is whole.
+ */
+int devcrypto_export(struct devcrypto_file *f, struct devcrypto_session_state *states, unsigned int room,
+                     unsigned int *count);
+
+/*
+ * Makes the session that the state describes, under the id that it had.  -EINVAL for an id of 0, a cipher
+ * or a key length that is not supported, -EEXIST for an id that is in use, -ENOMEM at the limit.  Nothing
+ * in the state is trusted.
+ */
+int devcrypto_import(struct devcrypto_file *f, const struct devcrypto_session_state *state);
+
+/*
  * The whole ioctl ABI: cmd and arg as given to ioctl(2), pointers reached through mem.  mem NULL means
  * this process's own memory: a bad pointer is -EFAULT and never a signal.  Memory used does not grow with
  * the length of a request.

@@ -26,7 +26,9 @@ struct devcrypto_session {
 
     const struct devcrypto_cipher *cipher; /* NULL: no cipher */
     EVP_CIPHER_CTX *direction[2];          /* by op; made once, each call only gives it an IV */
-    uint8_t iv[DEVCRYPTO_AES_BLOCK];       /* the last IV; a call without one goes on from it */
+    uint8_t key[DEVCRYPTO_MAX_KEY];        /* kept for devcrypto_export() */
+    uint32_t keylen;
+    uint8_t iv[DEVCRYPTO_AES_BLOCK]; /* the last IV; a call without one goes on from it */
 
     const struct devcrypto_hash *hash; /* NULL: no mac */
     EVP_MD_CTX *md;                    /* one of these two: a hash, */
@@ -52,6 +54,7 @@ int devcrypto_cipher_init(struct devcrypto_session *s, uint32_t cipher, const vo
 int devcrypto_hash_init(struct devcrypto_session *s, uint32_t mac, const void *key, size_t keylen);
 void devcrypto_algorithms_done(struct devcrypto_session *s);
 size_t devcrypto_block(const struct devcrypto_cipher *cipher);
+uint32_t devcrypto_cipher_number(const struct devcrypto_cipher *cipher);
 
 /* The session with that id and a reference on it, or NULL. */
 struct devcrypto_session *devcrypto_session_get(struct devcrypto_file *f, uint32_t id);

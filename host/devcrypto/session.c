@@ -126,10 +126,9 @@ static void table_grow(struct devcrypto_file *f)
     free(old);
 }
 
-static int table_add(struct devcrypto_file *f, struct devcrypto_session *s)
+/* Gives the session an id of its own. */
+static int table_new_id(struct devcrypto_file *f, struct devcrypto_session *s)
 {
-    if (f->limits.max_sessions != 0 && f->count >= f->limits.max_sessions)
-        return -ENOMEM;
     do {
         ssize_t got = getrandom(&s->id, sizeof(s->id), 0);
 
@@ -138,6 +137,23 @@ static int table_add(struct devcrypto_file *f, struct devcrypto_session *s)
         if (got != (ssize_t)sizeof(s->id))
             s->id = 0;
     } while (s->id == 0 || table_find(f, s->id) != NULL); /* 0 is what callers start `ses` with */
+    return 0;
+}
+
+/* Under the id `wanted`, or a new one if that is 0. */
+static int table_add(struct devcrypto_file *f, struct devcrypto_session *s, uint32_t wanted)
+{
+    int err = 0;
+
+    if (wanted != 0 && table_find(f, wanted) != NULL)
+        return -EEXIST;
+    if (f->limits.max_sessions != 0 && f->count >= f->limits.max_sessions)
+        return -ENOMEM;
+    s->id = wanted;
+    if (wanted == 0)
+        err = table_new_id(f, s);
+    if (err != 0)
+        return err;
     table_grow(f);
     table_put(f, s);
     f->count++;
@@ -187,6 +203,37 @@ void devcrypto_session_put(struct devcrypto_session *s)
         session_destroy(s);
 }
 
+/* One that nobody else knows yet: with its reference, without algorithms. */
+static struct devcrypto_session *session_new(void)
+{
+    struct devcrypto_session *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    if (pthread_mutex_init(&s->lock, NULL) != 0) {
+        free(s);
+        return NULL;
+    }
+    atomic_init(&s->refs, 1);
+    return s;
+}
+
+/* Puts it into the table (see table_add) or, when that or what came before failed, ends it. */
+static int session_publish(struct devcrypto_file *f, struct devcrypto_session *s, int err, uint32_t wanted,
+                           uint32_t *ses)
+{
+    if (err == 0) {
+        pthread_mutex_lock(&f->lock);
+        err = table_add(f, s, wanted);
+        if (err == 0)
+            *ses = s->id; /* under the lock: once it is in the table another thread may free it */
+        pthread_mutex_unlock(&f->lock);
+    }
+    if (err != 0)
+        session_destroy(s);
+    return err;
+}
+
 int devcrypto_session_create(struct devcrypto_file *f, uint32_t cipher, const void *key, size_t keylen,
                              uint32_t mac, const void *mackey, size_t mackeylen, uint32_t *ses)
 {
@@ -205,28 +252,14 @@ int devcrypto_session_create(struct devcrypto_file *f, uint32_t cipher, const vo
     if (takes_mackey && mackeylen != 0 && mackey == NULL)
         return -EFAULT;
 
-    s = calloc(1, sizeof(*s));
+    s = session_new();
     if (s == NULL)
         return -ENOMEM;
-    if (pthread_mutex_init(&s->lock, NULL) != 0) {
-        free(s);
-        return -ENOMEM;
-    }
-    atomic_init(&s->refs, 1);
     if (cipher != 0)
         err = devcrypto_cipher_init(s, cipher, key, keylen);
     if (err == 0 && mac != 0)
         err = devcrypto_hash_init(s, mac, mackey, mackeylen);
-    if (err == 0) {
-        pthread_mutex_lock(&f->lock);
-        err = table_add(f, s);
-        if (err == 0)
-            *ses = s->id; /* under the lock: once it is in the table another thread may free it */
-        pthread_mutex_unlock(&f->lock);
-    }
-    if (err != 0)
-        session_destroy(s);
-    return err;
+    return session_publish(f, s, err, 0, ses);
 }
 
 int devcrypto_session_free(struct devcrypto_file *f, uint32_t ses)
@@ -239,6 +272,79 @@ int devcrypto_session_free(struct devcrypto_file *f, uint32_t ses)
     if (s != NULL)
         devcrypto_session_put(s);
     return 0;
+}
+
+/* ---- carrying sessions to another place ---- */
+
+/* Lists their ids in states and returns how many sessions there are, also when that is more than room. */
+static unsigned int list_ids(struct devcrypto_file *f, struct devcrypto_session_state *states, unsigned int room)
+{
+    unsigned int count = 0;
+
+    pthread_mutex_lock(&f->lock);
+    for (unsigned int i = 0; i < f->nbuckets; i++)
+        for (const struct devcrypto_session *s = f->buckets[i]; s != NULL; s = s->next, count++)
+            if (count < room)
+                states[count].ses = s->id;
+    pthread_mutex_unlock(&f->lock);
+    return count;
+}
+
+static int export_session(struct devcrypto_session *s, struct devcrypto_session_state *state)
+{
+    if (s->hash != NULL) /* never changes: no lock */
+        return -EOPNOTSUPP;
+    memset(state, 0, sizeof(*state));
+    state->ses = s->id;
+    state->cipher = devcrypto_cipher_number(s->cipher);
+    state->keylen = s->keylen;
+    memcpy(state->key, s->key, s->keylen);
+    pthread_mutex_lock(&s->lock);
+    memcpy(state->iv, s->iv, sizeof(state->iv));
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
+/* First the ids, then each session by its id: nothing waits for a call that is running with the table locked. */
+int devcrypto_export(struct devcrypto_file *f, struct devcrypto_session_state *states, unsigned int room,
+                     unsigned int *count)
+{
+    unsigned int listed = list_ids(f, states, room);
+    unsigned int done = 0;
+    int err = listed <= room ? 0 : -ENOSPC;
+
+    for (unsigned int i = 0; i < listed && err == 0; i++) {
+        struct devcrypto_session *s = devcrypto_session_get(f, states[i].ses);
+
+        if (s == NULL)
+            continue; /* freed since */
+        err = export_session(s, &states[done]);
+        if (err == 0)
+            done++;
+        devcrypto_session_put(s);
+    }
+    if (err != 0 && done != 0)
+        explicit_bzero(states, done * sizeof(*states));
+    *count = err == 0 ? done : 0;
+    return err;
+}
+
+int devcrypto_import(struct devcrypto_file *f, const struct devcrypto_session_state *state)
+{
+    struct devcrypto_session *s;
+    uint32_t ses;
+    int err;
+
+    if (state->ses == 0 || state->keylen > sizeof(state->key) || state->cipher == 0 ||
+        devcrypto_check_algorithms(state->cipher, 0) != 0 ||
+        devcrypto_check_keylen(state->cipher, state->keylen) != 0)
+        return -EINVAL;
+    s = session_new();
+    if (s == NULL)
+        return -ENOMEM;
+    err = devcrypto_cipher_init(s, state->cipher, state->key, state->keylen);
+    memcpy(s->iv, state->iv, sizeof(s->iv));
+    return session_publish(f, s, err, state->ses, &ses);
 }
 
 /* ---- the work ---- */

@@ -27,6 +27,13 @@
 #define COMPAT_SET_STATUS_DONE
 #endif
 
+/* 9.0: lists of subsections are const */
+#if COMPAT_QEMU_AT_LEAST(9, 0)
+#define COMPAT_SUBSECTION_CONST const
+#else
+#define COMPAT_SUBSECTION_CONST
+#endif
+
 /* 10.0: headers moved */
 #if COMPAT_QEMU_AT_LEAST(10, 0)
 #include "system/dma.h"

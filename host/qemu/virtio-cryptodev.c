@@ -3,8 +3,8 @@
  * virtio-cryptodev: gives the guest the calls of /dev/crypto over one virtqueue
  *
  * Here are the queue and the life of the device; what a request says is in
- * virtio-cryptodev-request.c, and who does the work in
- * virtio-cryptodev-backend.c.
+ * virtio-cryptodev-request.c, who does the work in virtio-cryptodev-backend.c,
+ * and what is saved and restored in virtio-cryptodev-migration.c.
  */
 
 #include "qemu/osdep.h"
@@ -100,11 +100,15 @@ static COMPAT_SET_STATUS virtio_cryptodev_set_status(VirtIODevice *vdev,
     /*
      * Some versions of QEMU (10.0.13 is one) give each queue the largest size
      * there is.  A driver's first word comes after reset and before it asks.
+     * A machine that goes on says again what the status is: no first word.
      */
     if (vdev->status == 0 && status != 0) {
         virtio_queue_set_num(vdev, 0, c->conf.queue_size);
     }
-    /* Requests from before DRIVER_OK, or from while the machine stood still. */
+    /*
+     * Requests from before DRIVER_OK, or from while the machine stood still:
+     * those too that it was saved with, by this process or another.
+     */
     if ((status & VIRTIO_CONFIG_S_DRIVER_OK) && vdev->vm_running) {
         qemu_bh_schedule(c->bh);
     }
@@ -190,12 +194,6 @@ static void virtio_cryptodev_unrealize(DeviceState *dev)
     virtio_cleanup(VIRTIO_DEVICE(dev));
 }
 
-/* Sessions live in libcrypto, or in the host's kernel: not carried over yet. */
-static const VMStateDescription vmstate_virtio_cryptodev = {
-    .name = "virtio-cryptodev",
-    .unmigratable = 1,
-};
-
 /*
  * virtio-id: the id that every implementation of this device has used.  The
  * standard has since given it to the video encoder.
@@ -230,6 +228,8 @@ static void virtio_cryptodev_class_init(ObjectClass *klass,
     vdc->get_features = virtio_cryptodev_get_features;
     vdc->set_status = virtio_cryptodev_set_status;
     vdc->reset = virtio_cryptodev_reset;
+    vdc->vmsd = &vmstate_virtio_cryptodev_device;
+    vdc->post_load = virtio_cryptodev_post_load;
 }
 
 static const TypeInfo virtio_cryptodev_info = {

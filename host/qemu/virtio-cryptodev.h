@@ -31,7 +31,7 @@ typedef struct VirtIOCryptodevConf {
 typedef struct VirtIOCryptodevFile {
     struct devcrypto_file *builtin;
     int fd;
-    GHashTable *sessions;    /* the ids that fd has given out: a set */
+    GHashTable *sessions;    /* of fd: the guest's id -> what the host has */
 } VirtIOCryptodevFile;
 
 /*
@@ -51,6 +51,17 @@ typedef struct VirtIOCryptodevBackend {
     int (*crypt)(VirtIOCryptodevFile *file, const struct devcrypto_crypt_op *op,
                  const uint8_t iv[DEVCRYPTO_AES_BLOCK],
                  const void *src, void *dst);
+    /*
+     * For migration; the ids in the states are the guest's.  A state that is
+     * loaded may hold anything but a keylen beyond the key.
+     */
+    uint32_t (*count_sessions)(VirtIOCryptodevFile *file);
+    int (*save_sessions)(VirtIOCryptodevFile *file,
+                         struct devcrypto_session_state *states, uint32_t room,
+                         uint32_t *count);
+    int (*load_session)(const VirtIOCryptodevConf *conf,
+                        VirtIOCryptodevFile *file,
+                        const struct devcrypto_session_state *state);
 } VirtIOCryptodevBackend;
 
 /* Everything here is used with the big lock held, and only so. */
@@ -86,5 +97,10 @@ void virtio_cryptodev_close_all(VirtIOCryptodev *c);
 
 /* Cleanse and free the buffer for data in pieces. */
 void virtio_cryptodev_drop_bounce(VirtIOCryptodev *c);
+
+/* Migration: the whole device, its own part of that, and the last check. */
+extern const VMStateDescription vmstate_virtio_cryptodev;
+extern const VMStateDescription vmstate_virtio_cryptodev_device;
+int virtio_cryptodev_post_load(VirtIODevice *vdev);
 
 #endif
