@@ -102,7 +102,7 @@ def _shell(options: argparse.Namespace) -> int:
     scale = options.timeout_scale or timeout_scale()
     proof = prove_accelerator(artifacts, requested_accelerator(options.accel), scale)
     print(f"accelerator: {proof.reason}")
-    with Room(artifacts, proof, scale) as room, room.own() as machine:
+    with Room(artifacts, proof, scale).fresh() as machine:
         print("a guest with /dev/cryptodev0; leave it with Ctrl-]")
         size = shutil.get_terminal_size()
         with machine.terminal("sh -l", columns=size.columns, rows=size.lines) as terminal:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import inner, plugin
+from harness.machine.lan import Lan
 from harness.oracles.twin import Twin
 from harness.room import Room
 from harness.sut.bundled import SystemUnderTest
-from harness.sut.conversation import guest_chat
+from harness.sut.conversation import chat_between_guests, guest_chat
 from harness.sut.conversation import host_to_guest_chat as talk_from_host
 from harness.sut.wire import GuestWire
 
@@ -60,10 +61,9 @@ def proof(pytestconfig: pytest.Config) -> Proof:
 
 
 @pytest.fixture(scope="session")
-def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Iterator[Room]:
-    """Return where this run's guests live; the last one is gone when the run ends."""
-    with Room(artifacts, proof, pytestconfig.stash[plugin.SCALE]) as guests:
-        yield guests
+def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Room:
+    """Return where this run's guests come from."""
+    return Room(artifacts, proof, pytestconfig.stash[plugin.SCALE])
 
 
 def _wishes(request: pytest.FixtureRequest) -> dict[str, Any]:
@@ -75,16 +75,67 @@ def _wishes(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def vm(room: Room, request: pytest.FixtureRequest) -> Iterator[VirtualMachine]:
-    """Return a guest with the device and the driver, shared within a file while it stays healthy."""
-    with room.shared(str(request.path), **_wishes(request)) as machine:
+    """Return a guest with the device and the driver, restored for this test: nobody has used it before."""
+    with room.fresh(**_wishes(request)) as machine:
         yield machine
 
 
 @pytest.fixture
 def vm_cold(room: Room, request: pytest.FixtureRequest) -> Iterator[VirtualMachine]:
     """Return a guest that was booted for this test alone."""
-    with room.own(**_wishes(request)) as machine:
+    with room.cold(**_wishes(request)) as machine:
         yield machine
+
+
+@pytest.fixture(params=["restored", "booted"])
+def vm_any(room: Room, request: pytest.FixtureRequest) -> Iterator[VirtualMachine]:
+    """Return a guest for this test; the test runs twice, in a restored one and in a booted one."""
+    with {"restored": room.fresh, "booted": room.cold}[request.param](**_wishes(request)) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="class")
+def vm_class(room: Room, request: pytest.FixtureRequest) -> Iterator[VirtualMachine]:
+    """Return a fresh guest that the tests of a class share."""
+    with room.fresh(**_wishes(request)) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="module")
+def vm_module(room: Room, request: pytest.FixtureRequest) -> Iterator[VirtualMachine]:
+    """Return a fresh guest that the tests of a file share."""
+    with room.fresh(**_wishes(request)) as machine:
+        yield machine
+
+
+@pytest.fixture(autouse=True)
+def _verdict_on_shared_guests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test in whose time the kernel of a shared guest reported something, not the last one."""
+    names = {"vm_class", "vm_module"}.intersection(request.fixturenames)
+    machines = [request.getfixturevalue(name) for name in names]
+    yield
+    if machines and not request.node.stash.get(plugin.TOLD, default=False):
+        room: Room = request.getfixturevalue("room")
+        for machine in machines:
+            room.verdict(machine)
+
+
+@pytest.fixture
+def lan() -> Iterator[Lan]:
+    """Return this test's private network; ``.pcap`` has all that has crossed it."""
+    with Lan() as network:
+        yield network
+
+
+@pytest.fixture
+def vms(
+    room: Room, lan: Lan, request: pytest.FixtureRequest
+) -> Iterator[Callable[[int], list[VirtualMachine]]]:
+    """Return a factory: ``vms(3)`` are three fresh guests on one private network; see ``address``."""
+    with ExitStack() as stack:
+        yield lambda number: [
+            stack.enter_context(room.fresh(lan=lan, **_wishes(request))) for _ in range(number)
+        ]
 
 
 @pytest.fixture
@@ -125,6 +176,24 @@ def chat(vm: VirtualMachine, sut: SystemUnderTest) -> Iterator[Chat]:
     """Return an encrypted conversation inside the guest, both ends connected."""
     with guest_chat(vm, sut, plain=False) as conversation:
         yield conversation
+
+
+@pytest.fixture
+def chat_between(
+    vms: Callable[[int], list[VirtualMachine]], lan: Lan, sut: SystemUnderTest
+) -> Iterator[Chat]:
+    """Return an encrypted conversation between two guests on a private network."""
+    client, server = vms(2)
+    with chat_between_guests(client, server, lan, sut) as conversation:
+        yield conversation
+
+
+@pytest.fixture(params=["within one guest", "between two guests"])
+def chat_any(request: pytest.FixtureRequest) -> Chat:
+    """Return an encrypted conversation; the test runs twice, within one guest and between two."""
+    name = "chat" if request.param == "within one guest" else "chat_between"
+    conversation: Chat = request.getfixturevalue(name)
+    return conversation
 
 
 @pytest.fixture

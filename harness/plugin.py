@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
-from harness.room import prove_accelerator
+from harness.room import Room, prove_accelerator
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -75,21 +75,6 @@ def proof_of(config: pytest.Config) -> Proof:
     return config.stash[PROOF]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a guest together, so that one boot serves them: in a row, on one worker."""
-
-    def guest(item: pytest.Item) -> str:
-        marker = item.get_closest_marker("machine")
-        wishes = repr(sorted(marker.kwargs.items())) if marker else ""
-        return f"{item.path.stem} {wishes}".strip()
-
-    items.sort(key=lambda item: (str(item.path), guest(item)))
-    for item in items:
-        if "vm" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(guest(item)))
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Build what the collected tests need, with progress, and say what the run stands on."""
@@ -127,7 +112,9 @@ def _header(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
         artifacts.devcrypto()
         artifacts.programs()
     if wanted & NEEDS_GUEST:
-        lines.append(f"accelerator: {proof_of(config).reason}")
+        proof = proof_of(config)
+        Room(artifacts, proof, config.stash[SCALE]).ready()
+        lines.append(f"accelerator: {proof.reason}")
         lines.append(f"qemu: {artifacts.qemu().version}, guest kernel: {artifacts.kernel().release}")
     if wanted & (NEEDS_PROGRAMS | NEEDS_GUEST):
         lines.append(f"cache: {artifacts.settings.cache_dir}")

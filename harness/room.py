@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where the guests of a run live: one shared guest at a time, watched while a test has it."""
+"""Where the guests of a run live: restored or booted, each for one user, and watched as long as they live."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from harness.machine import Accelerator, MachineConfig, VirtualMachine, choose_accelerator
+from harness.machine.ready import make_ready
+from harness.machine.snapshot import Snapshot, machine_key
 from harness.oracles.kernel_log import KernelLogOracle
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from harness.artifacts import Artifacts
     from harness.machine import Proof
+    from harness.machine.lan import Lan
 
 
 def machine_config(artifacts: Artifacts, **wishes: Any) -> MachineConfig:
@@ -41,26 +44,18 @@ def prove_accelerator(artifacts: Artifacts, request: str, timeout_scale: float =
 
 
 class Room:
-    """Boots guests and ends them; keeps one healthy guest from one test to the next of the same owner."""
+    """Brings guests to life and ends them.
+
+    A test in whose time the kernel reported something fails, even if all that it asserted was true: the end
+    of each guest's context asks its oracle, unless ``told`` says that the test has failed with it already.
+    """
 
     def __init__(self, artifacts: Artifacts, proof: Proof, timeout_scale: float = 1.0) -> None:
         """Make a room whose guests run what ``artifacts`` builds on the accelerator of ``proof``."""
         self._artifacts = artifacts
         self._proof = proof
         self._scale = timeout_scale
-        self._shared: tuple[object, VirtualMachine, KernelLogOracle] | None = None
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """End the shared guest, if there is one."""
-        self._shared = None
-        self._stack.close()
+        self._oracles: dict[VirtualMachine, KernelLogOracle] = {}
 
     def config(self, **wishes: Any) -> MachineConfig:
         """Return the machine with the wishes of a test's ``machine`` marker."""
@@ -68,42 +63,60 @@ class Room:
             self._artifacts, accelerator=self._proof.accelerator, timeout_scale=self._scale, **wishes
         )
 
+    def ready(self, **wishes: Any) -> Snapshot:
+        """Return the snapshot that fresh guests of this machine come from; it is made if it is missing."""
+        config = self.config(**wishes)
+        return Snapshot(self._artifacts.guest(machine_key(config), lambda folder: make_ready(config, folder)))
+
     @contextmanager
-    def own(self, told: Callable[[], bool] = bool, **wishes: Any) -> Iterator[VirtualMachine]:
-        """Boot a guest for one test and end it with the test; ``told`` as for :meth:`shared`."""
-        with self._booted(**wishes) as (machine, oracle):
+    def cold(self, told: Callable[[], bool] = bool, **wishes: Any) -> Iterator[VirtualMachine]:
+        """Boot a guest for one user and end it afterwards."""
+        with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
+            yield machine.boot()
+
+    @contextmanager
+    def fresh(
+        self, told: Callable[[], bool] = bool, *, lan: Lan | None = None, **wishes: Any
+    ) -> Iterator[VirtualMachine]:
+        """Restore a guest from the ready snapshot for one user and end it afterwards.
+
+        Args:
+            told: see the class.
+            lan: a private network that it is on.
+            wishes: further fields of the machine's configuration.
+        """
+        cable, identity = lan.join() if lan else (None, None)
+        config = self.config(lan=lan is not None, **wishes)
+        snapshot = self.ready(lan=lan is not None, **wishes)
+        with self._watched(VirtualMachine(config, identity=identity, cable=cable), told) as machine:
+            yield machine.restore(snapshot)
+
+    @contextmanager
+    def restored(
+        self, snapshot: Snapshot, told: Callable[[], bool] = bool, **wishes: Any
+    ) -> Iterator[VirtualMachine]:
+        """Restore a guest from a snapshot of the user's own and end it afterwards."""
+        with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
+            yield machine.restore(snapshot)
+
+    def verdict(self, machine: VirtualMachine) -> None:
+        """Raise what the kernel of a living guest has reported since it was last asked.
+
+        Raises:
+            GuestPanicError: the first report.
+        """
+        self._oracles[machine].verdict()
+
+    @contextmanager
+    def _watched(self, machine: VirtualMachine, told: Callable[[], bool]) -> Iterator[VirtualMachine]:
+        """Watch a guest from its first byte to its last."""
+        oracle = KernelLogOracle(machine)
+        self._oracles[machine] = oracle
+        try:
             yield machine
             if not told():
                 oracle.verdict()
-
-    @contextmanager
-    def shared(self, owner: str, told: Callable[[], bool] = bool, **wishes: Any) -> Iterator[VirtualMachine]:
-        """Lend the shared guest: another owner, other wishes or a guest that is not well get a new one.
-
-        A test in whose time the kernel reported something fails, even if all that it asserted was true.
-
-        Args:
-            owner: who shares it, a file of tests.
-            told: says whether the test has failed with such a report already.
-            wishes: further fields of the machine's configuration.
-        """
-        key = (owner, repr(sorted(wishes.items())))
-        if self._shared is None or self._shared[0] != key or self._shared[1].lifeline.error is not None:
-            self.clear()
-            machine, oracle = self._stack.enter_context(self._booted(**wishes))
-            self._shared = (key, machine, oracle)
-        _, machine, oracle = self._shared
-        yield machine
-        if not told():
-            oracle.verdict()
-
-    @contextmanager
-    def _booted(self, **wishes: Any) -> Iterator[tuple[VirtualMachine, KernelLogOracle]]:
-        """Boot a guest that is watched from its first byte to its last."""
-        machine = VirtualMachine(self.config(**wishes))
-        oracle = KernelLogOracle(machine)
-        try:
-            with machine:
-                yield machine, oracle
         finally:
+            machine.close()
             oracle.close()
+            del self._oracles[machine]

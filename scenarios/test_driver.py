@@ -29,52 +29,52 @@ def test_the_node_appears_by_itself(vm):
     assert "60 crypto_devs" in vm.succeed("cat /proc/devices")
 
 
-def test_load_and_unload_twenty_times(vm_cold, sut):
+def test_load_and_unload_twenty_times(vm, sut):
     """Twenty times over the module is unloaded and loaded, and the device works after the last."""
     for _ in range(20):
-        vm_cold.succeed(sut.unload())
-        assert vm_cold.run("test -e /dev/cryptodev0").status == 1
-        vm_cold.succeed(sut.load())
-        vm_cold.succeed("test -c /dev/cryptodev0")
-    _works(sut.cryptoctl(vm_cold), "/dev/cryptodev0")
+        vm.succeed(sut.unload())
+        assert vm.run("test -e /dev/cryptodev0").status == 1
+        vm.succeed(sut.load())
+        vm.succeed("test -c /dev/cryptodev0")
+    _works(sut.cryptoctl(vm), "/dev/cryptodev0")
 
 
-def test_no_unload_while_open(vm_cold, sut):
+def test_no_unload_while_open(vm, sut):
     """A module whose node is open cannot be unloaded; after the close it can."""
-    ctl = sut.cryptoctl(vm_cold)
+    ctl = sut.cryptoctl(vm)
     file = ctl.open("/dev/cryptodev0")
-    refused = vm_cold.fail(sut.unload())
+    refused = vm.fail(sut.unload())
     assert "busy" in refused.stderr.lower() or "temporarily unavailable" in refused.stderr.lower()
     file.close()
-    vm_cold.succeed(sut.unload())
+    vm.succeed(sut.unload())
 
 
-def test_unplug_while_open(vm_cold, sut):
+def test_unplug_while_open(vm, sut):
     """A device unplugged under an open file answers ENODEV from then on; closing is safe; a new one works."""
-    ctl = sut.cryptoctl(vm_cold)
+    ctl = sut.cryptoctl(vm)
     file = ctl.open("/dev/cryptodev0")
     ses = file.gsession(AES, KEY).ses
-    vm_cold.unplug("crypto0")
+    vm.unplug("crypto0")
     assert file.crypt(ses, abi.Op.ENCRYPT, TEXT, iv=bytes(16)).errno == errno.ENODEV
     assert file.gsession(AES, KEY).errno == errno.ENODEV
-    assert vm_cold.run("test -e /dev/cryptodev0").status == 1
+    assert vm.run("test -e /dev/cryptodev0").status == 1
     file.close()
-    vm_cold.plug()
-    vm_cold.succeed("echo 1 > /sys/bus/pci/rescan")  # returns when what was plugged in has its driver
+    vm.plug()
+    vm.succeed("echo 1 > /sys/bus/pci/rescan")  # returns when what was plugged in has its driver
     _works(ctl, "/dev/cryptodev0")
 
 
 @pytest.mark.machine(cpus=2)
-def test_unbind_while_processes_work(vm_cold, sut):
+def test_unbind_while_processes_work(vm, sut):
     """A device unbound under four busy processes ends every call of theirs with ENODEV: nobody hangs."""
-    files = [sut.cryptoctl(vm_cold).open("/dev/cryptodev0") for _ in range(4)]
+    files = [sut.cryptoctl(vm).open("/dev/cryptodev0") for _ in range(4)]
     sessions = [file.gsession(AES, KEY).ses for file in files]
     with ThreadPoolExecutor(len(files)) as pool:
         storms = [
             pool.submit(file.crypt, ses, abi.Op.ENCRYPT, bytes(4096), iv=bytes(16), repeat=1_000_000_000)
             for file, ses in zip(files, sessions, strict=True)
         ]
-        vm_cold.succeed("cd /sys/bus/virtio/drivers/virtio_cryptodev && echo virtio* > unbind")
+        vm.succeed("cd /sys/bus/virtio/drivers/virtio_cryptodev && echo virtio* > unbind")
         assert [storm.result().errno for storm in storms] == [errno.ENODEV] * len(files)
     for file, ses in zip(files, sessions, strict=True):
         assert file.crypt(ses, abi.Op.ENCRYPT, TEXT, iv=bytes(16)).errno == errno.ENODEV

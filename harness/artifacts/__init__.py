@@ -11,6 +11,7 @@ import filelock
 
 from harness.artifacts.cache import NotBuiltError, Store
 from harness.artifacts.compile import Compiler, Devcrypto, Driver, Programs
+from harness.artifacts.guest import saved_guest
 from harness.artifacts.image import Image, ImageBuilder
 from harness.artifacts.kernel import Kernel, KernelBuilder
 from harness.artifacts.keys import SshKey, ssh_key
@@ -23,6 +24,7 @@ from harness.errors import SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -70,6 +72,15 @@ class Artifacts:
     def ssh_key(self) -> SshKey:
         """Return the key by which this cache's guests are entered."""
         return self._ssh_key
+
+    def guest(self, key: str, make: Callable[[Path], object]) -> Path:
+        """Return the folder of a saved guest, kept beside what it was made of.
+
+        Args:
+            key: names all that it depends on.
+            make: saves it into the folder that it is given; called once for all processes.
+        """
+        return self._on_disk("the ready guest", lambda: saved_guest(self._store, key, make))
 
     def are_built(self) -> bool:
         """Say whether a guest can be booted without fetching or building anything."""

@@ -8,6 +8,7 @@ SHA-256 of each file, and is held against the files when the entry is used.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -97,6 +98,26 @@ class Store:
             self._make(recipe, entry)
         self._verified.add(recipe.name)
         return entry
+
+    def use(self, entry: Path) -> None:
+        """Note that an entry is being used, for :meth:`prune`; a read-only cache stays as it is."""
+        with contextlib.suppress(OSError):
+            os.utime(entry / MANIFEST)
+
+    def prune(self, kind: str, *, most: int, unused_before: float) -> None:
+        """Remove the entries of ``kind`` that are not among the ``most`` used last.
+
+        Args:
+            kind: which entries.
+            most: how many may stay.
+            unused_before: seconds since 1970; what was used since then stays in any case.
+        """
+        entries = [path for path in self._store.glob(f"{kind}-*") if (path / MANIFEST).exists()]
+        used = {path: (path / MANIFEST).stat().st_mtime for path in entries}
+        for path in sorted(entries, key=used.__getitem__, reverse=True)[most:]:
+            if used[path] < unused_before:
+                self._verified.discard(path.name)
+                remove(path)
 
     def _is_whole(self, entry: Path) -> bool:
         if self._damage(entry) is not None:

@@ -43,6 +43,7 @@ class Programs:
     chat_server: Path
     cryptoctl: Path
     wirecap: Path
+    identityd: Path
     identity: str
 
 
@@ -114,11 +115,11 @@ class Compiler:
 
     def programs(self) -> Programs:
         """Return the programs, built if need be."""
-        names = ("chat-client", "chat-server", "cryptoctl", "wirecap")
+        names = ("chat-client", "chat-server", "cryptoctl", "wirecap", "identityd")
         folders = ["guest/chat", "guest/tools"]
         entry, identity = self._build("programs", folders, names, "the guest's programs", ["guest/include"])
-        client, server, cryptoctl, wirecap = (entry / name for name in names)
-        return Programs(client, server, cryptoctl, wirecap, identity)
+        client, server, cryptoctl, wirecap, identityd = (entry / name for name in names)
+        return Programs(client, server, cryptoctl, wirecap, identityd, identity)
 
     def devcrypto(self) -> Devcrypto:
         """Return the library, built if need be."""

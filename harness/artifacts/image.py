@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from harness.artifacts.keys import SshKey
     from harness.artifacts.packages import PackageSource
 
-LAYOUT = "1"
+LAYOUT = "2"
 MODULE_FOLDER = "lib/modules/harness"
 STRIP_SECONDS = 60.0
 
@@ -175,6 +175,7 @@ class ImageBuilder:
             "usr/bin/chat-server": (programs.chat_server, "--strip-all"),
             "usr/bin/cryptoctl": (programs.cryptoctl, "--strip-all"),
             "usr/bin/wirecap": (programs.wirecap, "--strip-all"),
+            "usr/sbin/identityd": (programs.identityd, "--strip-all"),
         }
         for name, (path, option) in files.items():
             small = work / path.name

@@ -47,10 +47,16 @@ class Accelerator(enum.StrEnum):
         """QEMU's options: the accelerator, and the most capable processor that it can give to a guest."""
         match self:
             case Accelerator.KVM:
-                return ("-accel", "kvm", "-cpu", "max")
+                # Without a clock that a restored guest would see jump: no invariant TSC.
+                return ("-accel", "kvm", "-cpu", "max,migratable=on")
             case Accelerator.TCG:
                 # The cache of translated code is reserved up front; 1 GiB by default is a lot for each guest.
                 return ("-accel", "tcg,tb-size=128", "-cpu", "max")
+
+    @property
+    def uses_host_kernel(self) -> bool:
+        """Whether the host's kernel decides what the guest's processor is."""
+        return self is Accelerator.KVM
 
     @property
     def timeout_factor(self) -> float:

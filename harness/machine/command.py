@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from harness.machine.config import MachineConfig
 
 NET_ID = "net0"
+LAN_ID = "lan0"
+MEMORY_ID = "mem"
 GUEST_SSH_PORT = 22
 # The kernel may talk as it likes: its console is a channel of its own.  A panic ends QEMU (-no-reboot) at
 # once. Hung tasks are told of after 30 s instead of 120 s, as no scenario waits for two minutes.
 KERNEL_ARGS = ("console=ttyS0", "panic=-1", "net.ifnames=0", "sysctl.kernel.hung_task_timeout_secs=30")
+# Nothing to boot from; and no announcement after a restore of who the guest was: it will be somebody else.
+_CARD = "romfile=,guest_announce=off"
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,31 @@ class Channels:
 
     kernel_log: int
     shell: int
+    identityd: int
     qmp: int
+    lan: int | None = None
+
+    @classmethod
+    def none(cls) -> Channels:
+        """Return the channels of a command line that is not going to be run."""
+        return cls(-1, -1, -1, -1, -1)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where a guest's memory lies and what it begins with.
+
+    Attributes:
+        file: a file that holds it; None: nobody else's memory.
+        shared: what the guest writes goes to the file; otherwise it is the guest's alone.
+        state: a migration stream to go on from instead of booting.
+        kernel: what QEMU takes for the guest's kernel then, which nobody will start.
+    """
+
+    file: Path | None = None
+    shared: bool = False
+    state: Path | None = None
+    kernel: Path | None = None
 
 
 def device_id(index: int) -> str:
@@ -42,14 +70,16 @@ def marker(run_directory: Path) -> str:
     return f"harness:{run_directory}"
 
 
-def qemu_command(config: MachineConfig, channels: Channels, run_directory: Path) -> list[str]:
+def qemu_command(config: MachineConfig, channels: Channels, run_directory: Path, memory: Memory) -> list[str]:
     """Build the whole command line, option and value side by side."""
     return [
         str(config.qemu.binary),
         *_machine(config, run_directory),
-        *_kernel(config),
+        *_memory(config, memory),
+        *_kernel(config, memory),
         *_channels(channels),
         *_network(),
+        *_lan(config, channels),
         *_slots(config),
     ]
 
@@ -63,7 +93,7 @@ def _machine(config: MachineConfig, run_directory: Path) -> list[str]:
         "-nodefaults",
         "-no-reboot",
         "-display", "none",
-        "-machine", "q35,usb=off",
+        "-machine", f"q35,usb=off,memory-backend={MEMORY_ID}",
         *config.accelerator.arguments,
         "-smp", str(config.cpus),
         "-m", f"{config.memory_mib}M",
@@ -71,8 +101,23 @@ def _machine(config: MachineConfig, run_directory: Path) -> list[str]:
     # fmt: on
 
 
-def _kernel(config: MachineConfig) -> list[str]:
+def _memory(config: MachineConfig, memory: Memory) -> list[str]:
+    """Return the memory, and whether the guest waits for a stream to go on from."""
+    backend = f"id={MEMORY_ID},size={config.memory_mib}M"
+    if memory.file is None:
+        arguments = ["-object", f"memory-backend-ram,{backend}"]
+    else:
+        shared = "on" if memory.shared else "off"
+        path = _escaped(str(memory.file))
+        arguments = ["-object", f"memory-backend-file,{backend},share={shared},mem-path={path}"]
+    # The stream is named over QMP: what it leaves out can be told only there.
+    return [*arguments, "-incoming", "defer"] if memory.state else arguments
+
+
+def _kernel(config: MachineConfig, memory: Memory) -> list[str]:
     # fmt: off
+    if memory.kernel is not None:
+        return ["-kernel", str(memory.kernel)]
     return [
         "-kernel", str(config.kernel.image),
         "-initrd", str(config.image.initramfs),
@@ -88,6 +133,9 @@ def _channels(channels: Channels) -> list[str]:
         "-serial", "chardev:kernel-log",
         "-chardev", f"socket,id=shell,fd={channels.shell}",
         "-serial", "chardev:shell",
+        # The third port would share the first one's interrupt.
+        "-chardev", f"socket,id=identityd,fd={channels.identityd}",
+        "-device", "isa-serial,chardev=identityd,index=2,irq=10",
         "-chardev", f"socket,id=qmp,fd={channels.qmp}",
         "-mon", "chardev=qmp,mode=control",
     ]
@@ -100,7 +148,19 @@ def _network() -> list[str]:
     forward = f"hostfwd=tcp:127.0.0.1:0-:{GUEST_SSH_PORT}"
     return [
         "-netdev", f"user,id={NET_ID},restrict=on,{forward}",
-        "-device", f"virtio-net-pci,netdev={NET_ID},romfile=",
+        "-device", f"virtio-net-pci,netdev={NET_ID},{_CARD}",
+    ]
+    # fmt: on
+
+
+def _lan(config: MachineConfig, channels: Channels) -> list[str]:
+    """Return a second card for a private network, each frame of which is one datagram on a socket."""
+    if not config.lan:
+        return []
+    # fmt: off
+    return [
+        "-netdev", f"dgram,id={LAN_ID},local.type=fd,local.str={channels.lan}",
+        "-device", f"virtio-net-pci,netdev={LAN_ID},{_CARD}",
     ]
     # fmt: on
 

@@ -49,6 +49,10 @@ class ImageParts(Protocol):
     def initramfs(self) -> Path:
         """The file that becomes the root file system."""
 
+    @property
+    def identity(self) -> str:
+        """What it was built from, as a digest; without the key that lets the harness in."""
+
 
 class KeyParts(Protocol):
     """The key that the guest's root account accepts."""
@@ -56,6 +60,10 @@ class KeyParts(Protocol):
     @property
     def private(self) -> Path:
         """The file of the private key."""
+
+    @property
+    def public_line(self) -> str:
+        """The line for ``authorized_keys``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +76,7 @@ class MachineConfig:
         run_root: folder in which the guest's private run directory is made.
         devices: ``-device`` values; each gets the id ``crypto0``, ``crypto1``... and a slot of its own.
         spare_slots: further slots, for devices that are plugged in later.
+        lan: whether it has a second network card, on a private network of guests.
         kernel_args: appended to the kernel's command line.
         timeout_scale: the user's factor on every time-out.
         keep: leave the run directory behind for a person to look at.
@@ -83,6 +92,7 @@ class MachineConfig:
     cpus: int = 1
     devices: tuple[str, ...] = ("virtio-cryptodev-pci",)
     spare_slots: int = 2
+    lan: bool = False
     kernel_args: tuple[str, ...] = ()
     timeout_scale: float = 1.0
     keep: bool = False

@@ -106,13 +106,16 @@ class Qmp:
         since: int = 0,
         timeout: float = DEFAULT_SECONDS,
     ) -> Event:
-        """Wait for an event from ``since`` on whose data hold all of ``match``; raises as :meth:`execute`."""
+        """Wait for an event from ``since`` on whose data hold all of ``match``; raises as :meth:`execute`.
+
+        A tuple in ``match`` stands for any one of its values.
+        """
         wanted = dict(match or {})
         deadline = self._deadlines.start(timeout, f"QEMU's event {name} {wanted or ''}".rstrip())
         with self._changed:
             while True:
                 for event in self._events[since:]:
-                    if event.name == name and wanted.items() <= event.data.items():
+                    if event.name == name and _holds(event.data, wanted):
                         return event
                 self._lifeline.check()
                 if self._ended:
@@ -195,6 +198,13 @@ class Qmp:
             self._changed.notify_all()
         for future in pending:
             future.cancel()
+
+
+def _holds(data: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(
+        data.get(name) in value if isinstance(value, tuple) else data.get(name) == value
+        for name, value in wanted.items()
+    )
 
 
 def _data(message: Message) -> dict[str, Any]:

@@ -7,16 +7,11 @@ import re
 import secrets
 import shlex
 import socket
-from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
 from harness.machine.dialogue import DEFAULT_SECONDS, Dialogue
 from harness.machine.result import CommandResult
 
-if TYPE_CHECKING:
-    from harness.machine.deadlines import Deadline
-
-READY = r"HARNESS-READY (ssh-[\w-]+) ([A-Za-z0-9+/=]+)\r?\n"
 PROMPT = "guest# "
 # busybox asks the terminal for its cursor at each prompt; there is no terminal here to answer.
 _CURSOR_QUERY = "\x1b[6n"
@@ -26,18 +21,6 @@ class Shell(Dialogue):
     """A pexpect object on the guest's shell that can also run a command and tell its status."""
 
     stream: socket.socket
-
-    def wait_ready(self, deadline: Deadline) -> tuple[str, str]:
-        """Wait for the line that says that the guest is ready.
-
-        Returns:
-            Type and base64 body of the guest's SSH host key.
-        """
-        self.expect(READY, deadline.allowed / self.deadlines.scale)
-        match = self.match
-        if not isinstance(match, re.Match):
-            raise MachineError(f"waiting for {deadline.reason}", "the shell gave no match")
-        return match[1], match[2]
 
     def run(self, command: str, *, timeout: float = DEFAULT_SECONDS) -> CommandResult:
         """Run a command in the shell and return its status and output (standard error comes with it).

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import logging
 import socket
 from typing import TYPE_CHECKING
 
 import paramiko
-from paramiko.pkey import UnknownKeyType
 
 from harness.errors import MachineError
 from harness.machine.remote import RemoteProcess, Terminal
@@ -35,23 +32,11 @@ _LOG = "harness.ssh"
 logging.getLogger(_LOG).addHandler(logging.NullHandler())
 
 
-def host_key(kind: str, body: str) -> paramiko.PKey:
-    """Make the key that the guest must show from what it printed on its serial line.
-
-    Raises:
-        MachineError: it is no key.
-    """
-    try:
-        return paramiko.PKey.from_type_string(kind, base64.b64decode(body, validate=True))
-    except (paramiko.SSHException, UnknownKeyType, binascii.Error, ValueError, IndexError) as error:
-        raise MachineError("reading the guest's host key", f"{kind} {body[:20]}...: {error}") from error
-
-
 class Ssh:
     """A connection to one guest.
 
     Nothing is tried twice: the guest says that it listens before this is made.  Its key is held against the
-    one that it printed on its serial line, so nobody else on the machine can stand in for it.
+    one that it was given, so nobody else on the machine can stand in for it.
     """
 
     def __init__(

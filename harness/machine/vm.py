@@ -11,40 +11,44 @@ import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from harness.errors import GuestPanicError, MachineError, QemuExitError
-from harness.machine import network
-from harness.machine.command import Channels, device_id, qemu_command, slot_id
+from harness.machine import network, snapshot
+from harness.machine.command import Channels, Memory, device_id, qemu_command, slot_id
 from harness.machine.console import KernelLog
 from harness.machine.deadlines import Deadlines
 from harness.machine.dialogue import DEFAULT_SECONDS
+from harness.machine.identity import Identity, Identityd
 from harness.machine.lifeline import Lifeline
 from harness.machine.process import QemuProcess
 from harness.machine.qmp import Qmp
 from harness.machine.result import CommandFailedError, CommandResult
 from harness.machine.rundir import RunDirectory
 from harness.machine.shell import Shell
-from harness.machine.ssh import Ssh, host_key
+from harness.machine.ssh import Ssh
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-
-    import paramiko
 
     from harness.errors import HarnessError
     from harness.machine.config import MachineConfig
+    from harness.machine.dialogue import Dialogue
     from harness.machine.remote import RemoteProcess, Terminal
+    from harness.machine.snapshot import Snapshot
 
 BOOT_SECONDS = 30.0
+RESUME_SECONDS = 10.0
 UNPLUG_SECONDS = 15.0
 # What the kernel had left to say when QEMU ended is in a socket's buffer: reading it takes no time.
 _DRAIN_SECONDS = 1.0
 _T = TypeVar("_T")
+_D = TypeVar("_D", bound="Dialogue")
 _PANIC = re.compile(r"Kernel panic - not syncing: .*")
 
 
 class VirtualMachine:
-    """A guest and all that is needed to talk to it.
+    """A guest and all that is needed to talk to it, from :meth:`boot` or :meth:`restore` to :meth:`close`.
 
-    Use it as a context manager: it is booted at the entry and killed at the exit.
+    As a context manager it is booted at the entry, unless it runs already, and killed at the exit.
 
     Every wait ends at its deadline, or at once when the guest is lost, with an error that says why.
 
@@ -53,17 +57,28 @@ class VirtualMachine:
         kernel_log: the kernel's log.  It exists before the boot, so that a watcher misses nothing.
         qemu_log: what QEMU says on its standard output and error, kept in the same way.
         lifeline: what every wait on the guest holds on to.
-        boot_seconds: how long the boot took.
+        identity: who the guest is.
+        started_at: monotonic seconds just before QEMU was started.
+        boot_seconds: how long it took from there until the guest was ready.
     """
 
-    def __init__(self, config: MachineConfig) -> None:
-        """Prepare a guest; nothing is started."""
+    def __init__(
+        self, config: MachineConfig, *, identity: Identity | None = None, cable: socket.socket | None = None
+    ) -> None:
+        """Prepare a guest; nothing is started.
+
+        Args:
+            config: what it is made of.
+            identity: who it will be; somebody new if none is given.
+            cable: the end of a private network's cable (``config.lan``); the guest does not keep it.
+        """
         self.config = config
+        self.identity = identity or Identity()
         self.lifeline = Lifeline()
         self.kernel_log = KernelLog(self.lifeline)
         self.qemu_log = KernelLog(self.lifeline)
         self.deadlines = Deadlines(config.accelerator.timeout_factor * config.timeout_scale)
-        self.boot_seconds = 0.0
+        self.started_at = self.boot_seconds = 0.0
         self._resources = contextlib.ExitStack()
         self._ending = threading.Event()
         self._ssh: Ssh | None = None
@@ -74,34 +89,64 @@ class VirtualMachine:
         self._run: RunDirectory | None = None
         self._process: QemuProcess | None = None
         self._shell: Shell | None = None
+        self._identityd: Identityd | None = None
         self._qmp: Qmp | None = None
-        self._host_key: paramiko.PKey | None = None
+        self._memory = Memory()
+        self._cable = cable
+        if cable is not None:
+            self._resources.callback(cable.close)
 
     # Life ---------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        self.boot()
+        if self._run is None:
+            self.boot()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def boot(self, seconds: float = BOOT_SECONDS) -> None:
+    def boot(self, seconds: float = BOOT_SECONDS, *, memory_file: Path | None = None) -> Self:
         """Start QEMU and wait until the guest says that it is ready.
 
+        Args:
+            seconds: of an idle machine with KVM.
+            memory_file: a file that holds the guest's memory, so that a snapshot need not copy it.
+
         Raises:
-            WaitTimeoutError: it did not in ``seconds`` of an idle machine with KVM.
+            WaitTimeoutError: it did not in ``seconds``.
             QemuExitError, GuestPanicError: QEMU ended, or the kernel did.
         """
-        start = time.monotonic()
-        try:
-            self._start()
-            deadline = self.deadlines.start(seconds, "the guest to boot")
-            self._host_key = host_key(*self.shell.wait_ready(deadline))
-        except BaseException:
-            self.close()
-            raise
-        self.boot_seconds = time.monotonic() - start
+        with self._starting(Memory(memory_file, shared=memory_file is not None)):
+            self.identityd.wait_ready(self.deadlines.start(seconds, "the guest to boot"))
+        return self
+
+    def restore(self, saved: Snapshot) -> Self:
+        """Start QEMU with the guest as it was saved, and make it somebody new.
+
+        Raises:
+            MachineError: the snapshot is of another machine, or QEMU refused it.
+            QemuExitError: QEMU ended over it; its words are in the evidence.
+        """
+        plugged = saved.facts(self.config)
+        with self._starting(saved.contents()):
+            self._plugged = plugged
+            snapshot.read(self.qmp, saved)
+        return self
+
+    def save(self, folder: Path) -> Snapshot:
+        """Save the guest as it is, with all that it holds in memory; it stands still meanwhile.
+
+        One that was booted with a ``memory_file`` stands still from then on: the file is the snapshot's.
+
+        Args:
+            folder: an empty folder of the caller's, for nobody else to read: keys are in what is saved.
+
+        Raises:
+            MachineError: a device cannot be saved, or the disk is full.
+        """
+        in_file = self._memory.shared
+        return snapshot.write(self.qmp, folder, self.config, plugged=self._plugged, memory_in_file=in_file)
 
     def close(self) -> None:
         """End the guest and remove what it leaves behind; a second call does nothing."""
@@ -220,6 +265,11 @@ class VirtualMachine:
         return _there(self._shell, "shell")
 
     @property
+    def identityd(self) -> Identityd:
+        """The program in the guest that tells when it is ready and lets itself be told who it is."""
+        return _there(self._identityd, "identityd")
+
+    @property
     def qmp(self) -> Qmp:
         """QEMU's monitor."""
         return _there(self._qmp, "monitor")
@@ -233,7 +283,7 @@ class VirtualMachine:
                 self._ssh = Ssh(
                     self.forward(22),
                     key_file=self.config.ssh_key.private,
-                    expected=_there(self._host_key, "host key"),
+                    expected=self.identity.public_key,
                     deadlines=self.deadlines,
                     lifeline=self.lifeline,
                     evidence=self.evidence,
@@ -245,6 +295,12 @@ class VirtualMachine:
     def pid(self) -> int:
         """The process number of QEMU."""
         return _there(self._process, "process").pid
+
+    @property
+    def address(self) -> str:
+        """Its address on its private network."""
+        interface = self.identity.lan_address
+        return str(_there(interface, "address on a private network").ip)
 
     @property
     def run_directory(self) -> Path:
@@ -264,22 +320,36 @@ class VirtualMachine:
 
     # Inside -------------------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
+    @contextlib.contextmanager
+    def _starting(self, memory: Memory) -> Iterator[None]:
+        """Start QEMU, let the guest come to life inside, and make it who it is; nothing stays if it fails."""
+        self.started_at = time.monotonic()
+        try:
+            self._start(memory)
+            yield
+            self.identityd.introduce(self.identity)
+        except BaseException:
+            self.close()
+            raise
+        self.boot_seconds = time.monotonic() - self.started_at
+
+    def _start(self, memory: Memory) -> None:
         """Start QEMU with its channels already connected, so that nothing it says is lost."""
         if self._run is not None:
-            raise MachineError("booting a guest", "it has been booted before", "make a new VirtualMachine")
+            raise MachineError("starting a guest", "it was started before", "make a new VirtualMachine")
+        self._memory = memory
         self._run = RunDirectory.create(self.config.run_root, keep=self.config.keep)
         self._resources.callback(self._run.close)
-        (log, its_log), (said, its_output), (shell, its_shell), (qmp, its_qmp) = (
-            self._pair() for _ in range(4)
+        (log, its_log), (said, its_output), (shell, its_shell), (identityd, its_identityd), (qmp, its_qmp) = (
+            self._pair() for _ in range(5)
         )
-        channels = Channels(its_log.fileno(), its_shell.fileno(), its_qmp.fileno())
-        theirs = (its_log, its_shell, its_qmp)
+        theirs = [its_log, its_shell, its_identityd, its_qmp, *self._cables()]
+        channels = Channels(*(end.fileno() for end in theirs))
         self.kernel_log.attach(log, self._run.file("kernel.log"))
         self.qemu_log.attach(said, self._run.file("qemu.log"))
         try:
             self._process = QemuProcess(
-                qemu_command(self.config, channels, self._run.path),
+                qemu_command(self.config, channels, self._run.path, memory),
                 output=its_output.fileno(),
                 pass_fds=tuple(end.fileno() for end in theirs),
                 on_exit=self._qemu_ended,
@@ -293,17 +363,27 @@ class VirtualMachine:
         self._resources.callback(self.qemu_log.wait_closed, _DRAIN_SECONDS)
         self._resources.callback(self._process.kill)
         self.deadlines.follow(self._process.pid)
-        self._shell = Shell(
-            shell,
-            "the guest's serial shell",
-            deadlines=self.deadlines,
-            lifeline=self.lifeline,
-            evidence=self.evidence,
-        )
-        self._resources.callback(self._shell.close)
+        self._shell = self._dialogue(Shell, shell, "the guest's serial shell")
+        self._identityd = self._dialogue(Identityd, identityd, "the guest's identityd")
         self._qmp = Qmp(qmp, deadlines=self.deadlines, lifeline=self.lifeline)
         self._resources.callback(self._qmp.close)
         self._plugged = {device_id(index): index for index in range(len(self.config.devices))}
+
+    def _cables(self) -> list[socket.socket]:
+        """Return QEMU's end of the private network's cable; one that leads nowhere if none was given."""
+        if not self.config.lan:
+            return []
+        if self._cable is None:
+            ours, self._cable = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._resources.callback(ours.close)
+        return [self._cable]
+
+    def _dialogue(self, kind: type[_D], stream: socket.socket, name: str) -> _D:
+        dialogue = kind(
+            stream, name, deadlines=self.deadlines, lifeline=self.lifeline, evidence=self.evidence
+        )
+        self._resources.callback(dialogue.close)
+        return dialogue
 
     def _pair(self) -> tuple[socket.socket, socket.socket]:
         ours, theirs = socket.socketpair()

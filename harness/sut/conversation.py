@@ -11,13 +11,14 @@ import pexpect
 
 from harness.reference.chat import PORT
 from harness.sut.chat import Chat, ChatEnd
-from harness.sut.wire import GuestWire, HostWire
+from harness.sut.wire import GuestWire, HostWire, LanWire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from harness.machine import VirtualMachine
+    from harness.machine.lan import Lan
     from harness.sut.bundled import SystemUnderTest
     from harness.sut.chat import Terminal, Wire
 
@@ -66,6 +67,17 @@ def guest_chat(machine: VirtualMachine, sut: SystemUnderTest, *, plain: bool) ->
         server.expect(LISTENING)
         with machine.terminal(sut.chat_client(plain=plain)) as client:
             yield _met(client, server, wire)
+
+
+@contextmanager
+def chat_between_guests(
+    client: VirtualMachine, server: VirtualMachine, lan: Lan, sut: SystemUnderTest
+) -> Iterator[Chat]:
+    """Hold the client in one guest and the server in another, on the private network between them."""
+    with server.terminal(sut.chat_server()) as listening:
+        listening.expect(LISTENING)
+        with client.terminal(sut.chat_client(host=server.address)) as calling:
+            yield _met(calling, listening, LanWire(lan))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from harness.reference.chat import FRAME_BYTES, PORT
 
 if TYPE_CHECKING:
     from harness.machine import VirtualMachine
+    from harness.machine.lan import Lan
 
 
 class GuestWire:
@@ -72,3 +73,22 @@ class HostWire:
     def frames(self) -> list[bytes]:
         """Every chat frame so far, in the order in which they were sent, both directions."""
         return Capture(self._capture.path.read_bytes()).frames(self._port, FRAME_BYTES)
+
+
+class LanWire:
+    """What has crossed a private network of guests."""
+
+    def __init__(self, lan: Lan, port: int = PORT) -> None:
+        """Look at ``lan``; chat frames are those of TCP port ``port``."""
+        self._lan = lan
+        self._port = port
+
+    @property
+    def octets(self) -> bytes:
+        """Every byte of every packet so far."""
+        return Capture(self._lan.pcap).octets
+
+    @property
+    def frames(self) -> list[bytes]:
+        """Every chat frame so far, in the order in which they were sent, both directions."""
+        return Capture(self._lan.pcap).frames(self._port, FRAME_BYTES)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.machine.accelerator import Accelerator
-from harness.machine.command import Channels, marker, qemu_command
+from harness.machine.command import Channels, Memory, marker, qemu_command
 from harness.machine.config import MachineConfig
 from harness.machine.network import forwards
 
@@ -19,8 +19,8 @@ def config(**changes: object) -> MachineConfig:
     parts: dict[str, object] = {
         "qemu": SimpleNamespace(binary=Path("/q/qemu"), firmware=Path("/q/fw"), identity="q"),
         "kernel": SimpleNamespace(image=Path("/k/vmlinuz"), identity="k"),
-        "image": SimpleNamespace(initramfs=Path("/i/initramfs")),
-        "ssh_key": SimpleNamespace(private=Path("/s/key")),
+        "image": SimpleNamespace(initramfs=Path("/i/initramfs"), identity="i"),
+        "ssh_key": SimpleNamespace(private=Path("/s/key"), public_line="ssh-ed25519 s"),
         "accelerator": Accelerator.TCG,
         "run_root": Path("/run/x"),
     }
@@ -31,8 +31,11 @@ def options(command: list[str]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in itertools.pairwise(command) if name.startswith("-")]
 
 
-def build(**changes: object) -> list[str]:
-    return qemu_command(config(**changes), Channels(7, 8, 9), Path("/run/x/run-1"))
+CHANNELS = Channels(7, 8, 9, 10)
+
+
+def build(memory: Memory = Memory(), **changes: object) -> list[str]:  # noqa: B008 -- frozen
+    return qemu_command(config(**changes), CHANNELS, Path("/run/x/run-1"), memory)
 
 
 def test_nothing_of_the_users_or_of_qemus_own_choice_is_in_it() -> None:
@@ -46,7 +49,8 @@ def test_nothing_of_the_users_or_of_qemus_own_choice_is_in_it() -> None:
 def test_each_channel_is_an_inherited_socket_and_the_kernel_log_is_the_first_port() -> None:
     command = build()
     chardevs = [value for name, value in options(command) if name == "-chardev"]
-    assert chardevs == ["socket,id=kernel-log,fd=7", "socket,id=shell,fd=8", "socket,id=qmp,fd=9"]
+    names = ("kernel-log", "shell", "identityd", "qmp")
+    assert chardevs == [f"socket,id={name},fd={number}" for number, name in enumerate(names, 7)]
     serials = [value for name, value in options(command) if name == "-serial"]
     assert serials == ["chardev:kernel-log", "chardev:shell"]
     assert not any("path=" in word for word in command)
@@ -81,15 +85,32 @@ def test_size_and_processors() -> None:
     assert ("-smp", "2") in command
 
 
+def test_memory_of_its_own_in_a_file_or_on_top_of_a_file() -> None:
+    assert ("-object", "memory-backend-ram,id=mem,size=256M") in options(build())
+    saved = options(build(Memory(Path("/s/r,am"), shared=True)))
+    assert ("-object", "memory-backend-file,id=mem,size=256M,share=on,mem-path=/s/r,,am") in saved
+    restored = options(build(Memory(Path("/s/ram"), state=Path("/s/state"), kernel=Path("/s/kernel"))))
+    assert ("-object", "memory-backend-file,id=mem,size=256M,share=off,mem-path=/s/ram") in restored
+    assert ("-incoming", "defer") in restored
+    assert [value for name, value in restored if name in {"-kernel", "-initrd", "-append"}] == ["/s/kernel"]
+
+
+def test_a_private_network_is_a_second_card() -> None:
+    assert not any("lan0" in word for word in build())
+    command = qemu_command(config(lan=True), Channels(7, 8, 9, 10, 11), Path("/run"), Memory())
+    assert ("-netdev", "dgram,id=lan0,local.type=fd,local.str=11") in options(command)
+
+
 @pytest.mark.parametrize("accelerator", list(Accelerator))
 def test_the_accelerator_is_named(accelerator: Accelerator) -> None:
     (value,) = [value for name, value in options(build(accelerator=accelerator)) if name == "-accel"]
     assert value.split(",")[0] == accelerator
-    assert ("-cpu", "max") in options(build(accelerator=accelerator))
+    (processor,) = [value for name, value in options(build(accelerator=accelerator)) if name == "-cpu"]
+    assert processor.split(",")[0] == "max"
 
 
 def test_a_comma_in_the_run_directory_is_doubled() -> None:
-    command = qemu_command(config(), Channels(7, 8, 9), Path("/a,b"))
+    command = qemu_command(config(), CHANNELS, Path("/a,b"), Memory())
     assert ("-name", "harness:/a,,b") in options(command)
     assert marker(Path("/a,b")) == "harness:/a,b"
 

@@ -135,12 +135,6 @@ def test_who_waits_for_the_end_gets_it(ends: Ends) -> None:
     assert not ends.shell.isalive()
 
 
-def test_the_ready_line(ends: Ends) -> None:
-    ends.guest.sendall(b"HARNESS-READY ssh-ed25519 AAAAC3Nz+/==\r\n\r\nguest# ")
-    ready = ends.shell.wait_ready(Deadlines().start(5, "the boot"))
-    assert ready == ("ssh-ed25519", "AAAAC3Nz+/==")
-
-
 def play_shell(guest: socket.socket, output: str, status: int) -> None:
     """Echo the typed line as a terminal does, then answer as the guest's shell would."""
     line = guest.recv(10000).decode()

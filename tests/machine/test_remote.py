@@ -15,7 +15,6 @@ from harness.errors import GuestPanicError, MachineError, WaitTimeoutError
 from harness.machine.deadlines import Deadlines
 from harness.machine.lifeline import Lifeline
 from harness.machine.remote import RemoteProcess
-from harness.machine.ssh import host_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,18 +197,3 @@ def test_a_program_that_does_not_read(program: Program) -> None:
     program.channel.stuck = True
     with pytest.raises(WaitTimeoutError, match="3 bytes are left"):
         program.process.write(b"abc", timeout=0.05)
-
-
-@pytest.mark.parametrize(
-    ("kind", "body"),
-    [("ssh-ed25519", "no base64!"), ("ssh-ed25519", "AAAA"), ("ssh-none", "AAAAC3NzaC1lZDI1NTE5")],
-)
-def test_a_host_key_that_is_none(kind: str, body: str) -> None:
-    with pytest.raises(MachineError, match="reading the guest's host key"):
-        host_key(kind, body)
-
-
-def test_a_host_key() -> None:
-    body = "AAAAC3NzaC1lZDI1NTE5AAAAIPxU8SCBbRfTq1m3UdCDBDQeKNQoYccsyZlN47+7D4n2"
-    key = host_key("ssh-ed25519", body)
-    assert key.get_base64() == body

@@ -30,6 +30,11 @@ def say(port, text):
     os.write(fds[port], text.encode())
 """
 
+# It says that it is up, and agrees to be whoever it is told to be.
+READY = (
+    "say('identityd', 'ready\\n'); os.read(fds['identityd'], 9999); say('identityd', 'ok\\n'); time.sleep(60)"
+)
+
 
 def config(tmp_path: Path, play: str) -> MachineConfig:
     program = tmp_path / "qemu"
@@ -38,18 +43,15 @@ def config(tmp_path: Path, play: str) -> MachineConfig:
     return MachineConfig(
         qemu=SimpleNamespace(binary=program, firmware=tmp_path, identity="q"),
         kernel=SimpleNamespace(image=tmp_path, identity="k"),
-        image=SimpleNamespace(initramfs=tmp_path),
-        ssh_key=SimpleNamespace(private=tmp_path),
+        image=SimpleNamespace(initramfs=tmp_path, identity="i"),
+        ssh_key=SimpleNamespace(private=tmp_path, public_line="s"),
         accelerator=Accelerator.TCG,
         run_root=tmp_path / "run",
     )
 
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPxU8SCBbRfTq1m3UdCDBDQeKNQoYccsyZlN47+7D4n2"
-
-
 def test_a_guest_that_becomes_ready(tmp_path: Path) -> None:
-    verdict = boot_under_kvm(config(tmp_path, f"say('shell', 'HARNESS-READY {KEY}\\n'); time.sleep(60)"))
+    verdict = boot_under_kvm(config(tmp_path, READY))
     assert verdict.works
     assert verdict.seen.startswith("the guest booted under it in ")
 

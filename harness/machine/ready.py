@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Making the snapshot that fresh guests come from: boot, load the driver, listen, come to rest, save."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from harness.errors import SetupError
+from harness.machine.deadlines import load_of
+from harness.machine.shell import PROMPT
+from harness.machine.snapshot import MEMORY, Snapshot
+from harness.machine.vm import VirtualMachine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.machine.config import MachineConfig
+
+_REST_SECONDS = 0.4
+_REST_SHARE = 0.04
+_REST_DEADLINE = 20.0
+_MIB = 1 << 20
+
+
+def make_ready(config: MachineConfig, folder: Path) -> Snapshot:
+    """Boot a guest of ``config`` and save it into ``folder`` as soon as it has nothing left to do.
+
+    Raises:
+        HarnessError: it did not boot, or could not be saved.
+        OSError: the disk is full.
+    """
+    memory = folder / MEMORY
+    memory.parent.mkdir()
+    _reserve(memory, config.memory_mib * _MIB)
+    machine = VirtualMachine(config)
+    try:
+        machine.boot(memory_file=memory)
+        machine.shell.expect_exact(PROMPT)
+        # What the first visitor makes the guest load and look up, later ones find done.
+        machine.succeed("true")
+        machine.ssh.close()
+        _wait_for_rest(machine)
+        snapshot = machine.save(folder)
+    finally:
+        machine.close()
+    _free_zeros(memory)
+    return snapshot
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Take the disk space now: a guest that writes to memory for which there is none is killed."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    finally:
+        os.close(descriptor)
+
+
+def _free_zeros(path: Path) -> None:
+    """Give back what the guest never wrote to; where that is not possible the file stays as it is."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(["fallocate", "--dig-holes", path], capture_output=True, check=True, timeout=60)
+
+
+def _wait_for_rest(machine: VirtualMachine) -> None:
+    """Wait until the guest's processor has been idle for a while.
+
+    Whatever it still had to do when it was saved, every guest that is restored would do again.  Nothing tells
+    of idleness, so QEMU's use of the processor is sampled.
+    """
+    deadline = time.monotonic() + _REST_DEADLINE
+    while time.monotonic() < deadline:
+        before = load_of(machine.pid)
+        time.sleep(_REST_SECONDS)
+        machine.lifeline.check()
+        after = load_of(machine.pid)
+        earlier = {tid: load.ran for tid, load in before.threads}
+        ran = sum(load.ran - earlier.get(tid, 0.0) for tid, load in after.threads)
+        if ran < _REST_SHARE * (after.at - before.at):
+            return
+    raise SetupError(
+        "making the guest that others are restored from",
+        f"it did not come to rest within {_REST_DEADLINE:.0f} s",
+        "look with python -m harness shell at what keeps it busy",
+    )
