@@ -10,10 +10,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from harness import inner, plugin
-from harness.machine.lan import Lan
 from harness.oracles.twin import Twin
 from harness.room import Room
 from harness.sut.bundled import SystemUnderTest
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from harness.artifacts import Artifacts, Devcrypto, Programs
     from harness.machine import Proof, VirtualMachine
+    from harness.machine.lan import Lan
     from harness.sut.chat import Chat
     from harness.sut.cryptoctl import Cryptoctl
 
@@ -121,9 +122,9 @@ def _verdict_on_shared_guests(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def lan() -> Iterator[Lan]:
+def lan(room: Room) -> Iterator[Lan]:
     """Return this test's private network; ``.pcap`` has all that has crossed it."""
-    with Lan() as network:
+    with room.network() as network:
         yield network
 
 
@@ -136,6 +137,12 @@ def vms(
         yield lambda number: [
             stack.enter_context(room.fresh(lan=lan, **_wishes(request))) for _ in range(number)
         ]
+
+
+@pytest.fixture
+def private_bytes() -> Callable[[VirtualMachine], int]:
+    """Return a function that tells how much memory a guest has that it shares with no other."""
+    return lambda machine: int(psutil.Process(machine.pid).memory_full_info().uss)
 
 
 @pytest.fixture

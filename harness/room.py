@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from harness.machine import Accelerator, MachineConfig, VirtualMachine, choose_accelerator
+from harness.machine.lan import Lan
 from harness.machine.ready import make_ready
 from harness.machine.snapshot import Snapshot, machine_key
 from harness.oracles.kernel_log import KernelLogOracle
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from harness.artifacts import Artifacts
     from harness.machine import Proof
-    from harness.machine.lan import Lan
 
 
 def machine_config(artifacts: Artifacts, **wishes: Any) -> MachineConfig:
@@ -98,6 +98,10 @@ class Room:
         """Restore a guest from a snapshot of the user's own and end it afterwards."""
         with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
             yield machine.restore(snapshot)
+
+    def network(self) -> Lan:
+        """Return a new private network, for the ``lan`` of :meth:`fresh`; a context manager."""
+        return Lan()
 
     def verdict(self, machine: VirtualMachine) -> None:
         """Raise what the kernel of a living guest has reported since it was last asked.

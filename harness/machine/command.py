@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from harness.machine.config import MachineConfig
@@ -55,6 +56,19 @@ class Memory:
     kernel: Path | None = None
 
 
+@dataclass(frozen=True)
+class Plugged:
+    """A device in a slot; ``device`` is what follows QEMU's ``-device``, without id and bus."""
+
+    device: str
+    slot: int
+
+
+def first_devices(config: MachineConfig) -> dict[str, Plugged]:
+    """Return the devices that a guest of ``config`` boots with: id → device."""
+    return {device_id(index): Plugged(device, index) for index, device in enumerate(config.devices)}
+
+
 def device_id(index: int) -> str:
     """Return the id of the device under test number ``index``."""
     return f"crypto{index}"
@@ -70,8 +84,17 @@ def marker(run_directory: Path) -> str:
     return f"harness:{run_directory}"
 
 
-def qemu_command(config: MachineConfig, channels: Channels, run_directory: Path, memory: Memory) -> list[str]:
-    """Build the whole command line, option and value side by side."""
+def qemu_command(
+    config: MachineConfig,
+    channels: Channels,
+    run_directory: Path,
+    memory: Memory,
+    plugged: Mapping[str, Plugged] | None = None,
+) -> list[str]:
+    """Build the whole command line, option and value side by side.
+
+    ``plugged`` are the devices under test, where they are not the ones that the guest boots with.
+    """
     return [
         str(config.qemu.binary),
         *_machine(config, run_directory),
@@ -80,14 +103,14 @@ def qemu_command(config: MachineConfig, channels: Channels, run_directory: Path,
         *_channels(channels),
         *_network(),
         *_lan(config, channels),
-        *_slots(config),
+        *_slots(config, first_devices(config) if plugged is None else plugged),
     ]
 
 
 def _machine(config: MachineConfig, run_directory: Path) -> list[str]:
     # fmt: off
     return [
-        "-name", _escaped(marker(run_directory)),
+        "-name", escaped(marker(run_directory)),
         "-L", str(config.qemu.firmware),
         "-no-user-config",
         "-nodefaults",
@@ -108,7 +131,7 @@ def _memory(config: MachineConfig, memory: Memory) -> list[str]:
         arguments = ["-object", f"memory-backend-ram,{backend}"]
     else:
         shared = "on" if memory.shared else "off"
-        path = _escaped(str(memory.file))
+        path = escaped(str(memory.file))
         arguments = ["-object", f"memory-backend-file,{backend},share={shared},mem-path={path}"]
     # The stream is named over QMP: what it leaves out can be told only there.
     return [*arguments, "-incoming", "defer"] if memory.state else arguments
@@ -165,7 +188,7 @@ def _lan(config: MachineConfig, channels: Channels) -> list[str]:
     # fmt: on
 
 
-def _slots(config: MachineConfig) -> list[str]:
+def _slots(config: MachineConfig, plugged: Mapping[str, Plugged]) -> list[str]:
     """Give each device a root port of its own: on q35 only those can be unplugged."""
     arguments: list[str] = []
     for index in range(len(config.devices) + config.spare_slots):
@@ -173,11 +196,11 @@ def _slots(config: MachineConfig) -> list[str]:
             "-device",
             f"pcie-root-port,id={slot_id(index)},chassis={index + 1},addr={0x10 + index:#x}",
         ]
-    for index, device in enumerate(config.devices):
-        arguments += ["-device", f"{device},id={device_id(index)},bus={slot_id(index)}"]
+    for identity, place in plugged.items():
+        arguments += ["-device", f"{place.device},id={identity},bus={slot_id(place.slot)}"]
     return arguments
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
     """Double the commas, as QEMU's option parser wants them."""
     return value.replace(",", ",,")

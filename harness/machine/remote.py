@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from harness.errors import MachineError
 from harness.machine.deadlines import SLICE
@@ -119,6 +119,12 @@ class RemoteProcess:
         channel.settimeout(SLICE)
         for stream, receive in ((self.stdout, channel.recv), (self.stderr, channel.recv_stderr)):
             threading.Thread(target=self._pump, args=(stream, receive), name="ssh-pump", daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def write(self, data: bytes | str, *, timeout: float = DEFAULT_SECONDS) -> None:
         """Send to standard input; raises as :meth:`wait`."""

@@ -8,6 +8,7 @@ its memory in the migration stream.  Either holds all that the guest knew, keys 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -17,13 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
-from harness.machine.command import Channels, Memory, qemu_command
+from harness.machine.command import Channels, Memory, Plugged, qemu_command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.machine.config import MachineConfig
     from harness.machine.qmp import Qmp
 
-FORMAT = 1
+FORMAT = 2
 SAVE_SECONDS = 30.0
 # Two parts, as the store counts the first and reads the second.
 MEMORY = Path("memory", "ram")
@@ -64,8 +67,8 @@ class Snapshot:
         """Return what a QEMU that goes on from here has to be started with."""
         return Memory(self.memory, state=self.state, kernel=self.folder / _KERNEL)
 
-    def facts(self, config: MachineConfig) -> dict[str, int]:
-        """Return which slots were taken (device id → slot), for a machine that this is a snapshot of.
+    def plugged(self, config: MachineConfig) -> dict[str, Plugged]:
+        """Return the devices that the guest had (id → device), for a machine that this is a snapshot of.
 
         Raises:
             MachineError: it is of another machine, or unreadable.
@@ -74,7 +77,10 @@ class Snapshot:
         try:
             facts = json.loads((self.folder / _FACTS).read_text("utf-8"))
             fits = facts["machine"] == machine_key(config)
-            plugged = {str(name): int(slot) for name, slot in facts["plugged"].items()}
+            plugged = {
+                str(name): Plugged(str(place["device"]), int(place["slot"]))
+                for name, place in facts["plugged"].items()
+            }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise MachineError(doing, f"no readable snapshot ({error})", "save it again") from error
         if not fits:
@@ -115,7 +121,7 @@ def _processor(cpuinfo: Path = _CPUINFO) -> list[str]:
 
 
 def write(
-    qmp: Qmp, folder: Path, config: MachineConfig, *, plugged: dict[str, int], memory_in_file: bool
+    qmp: Qmp, folder: Path, config: MachineConfig, *, plugged: Mapping[str, Plugged], memory_in_file: bool
 ) -> Snapshot:
     """Save the guest behind ``qmp`` into ``folder``.
 
@@ -141,7 +147,10 @@ def write(
             qmp.execute("cont")
     with config.kernel.image.open("rb") as kernel:
         (folder / _KERNEL).write_bytes(kernel.read(_KERNEL_HEAD_BYTES))
-    facts = {"machine": machine_key(config), "plugged": plugged}
+    facts = {
+        "machine": machine_key(config),
+        "plugged": {name: dataclasses.asdict(place) for name, place in plugged.items()},
+    }
     (folder / _FACTS).write_text(json.dumps(facts), "utf-8")
     return snapshot
 

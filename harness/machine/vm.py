@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from harness.errors import GuestPanicError, MachineError, QemuExitError
 from harness.machine import network, snapshot
-from harness.machine.command import Channels, Memory, device_id, qemu_command, slot_id
+from harness.machine.command import Channels, Memory, qemu_command
 from harness.machine.console import KernelLog
 from harness.machine.deadlines import Deadlines
 from harness.machine.dialogue import DEFAULT_SECONDS
@@ -23,6 +23,7 @@ from harness.machine.qmp import Qmp
 from harness.machine.result import CommandFailedError, CommandResult
 from harness.machine.rundir import RunDirectory
 from harness.machine.shell import Shell
+from harness.machine.slots import Slots
 from harness.machine.ssh import Ssh
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 BOOT_SECONDS = 30.0
 RESUME_SECONDS = 10.0
-UNPLUG_SECONDS = 15.0
 # What the kernel had left to say when QEMU ended is in a socket's buffer: reading it takes no time.
 _DRAIN_SECONDS = 1.0
 _T = TypeVar("_T")
@@ -84,7 +84,7 @@ class VirtualMachine:
         self._ssh: Ssh | None = None
         # Two threads that ask for the connection at once get one.
         self._ssh_lock = threading.Lock()
-        self._plugged: dict[str, int] = {}
+        self._slots = Slots(config)
         self._captures = 0
         self._run: RunDirectory | None = None
         self._process: QemuProcess | None = None
@@ -128,9 +128,8 @@ class VirtualMachine:
             MachineError: the snapshot is of another machine, or QEMU refused it.
             QemuExitError: QEMU ended over it; its words are in the evidence.
         """
-        plugged = saved.facts(self.config)
+        self._slots.plugged = saved.plugged(self.config)
         with self._starting(saved.contents()):
-            self._plugged = plugged
             snapshot.read(self.qmp, saved)
         return self
 
@@ -146,7 +145,9 @@ class VirtualMachine:
             MachineError: a device cannot be saved, or the disk is full.
         """
         in_file = self._memory.shared
-        return snapshot.write(self.qmp, folder, self.config, plugged=self._plugged, memory_in_file=in_file)
+        return snapshot.write(
+            self.qmp, folder, self.config, plugged=self._slots.plugged, memory_in_file=in_file
+        )
 
     def close(self) -> None:
         """End the guest and remove what it leaves behind; a second call does nothing."""
@@ -231,10 +232,7 @@ class VirtualMachine:
         Raises:
             WaitTimeoutError: the guest does not let go.
         """
-        mark = self.qmp.mark()
-        self.qmp.execute("device_del", {"id": device})
-        self.qmp.wait_event("DEVICE_DELETED", {"device": device}, since=mark, timeout=UNPLUG_SECONDS)
-        self._plugged.pop(device, None)
+        self._slots.unplug(self.qmp, device)
 
     def plug(self, driver: str = "virtio-cryptodev-pci", **properties: Any) -> str:
         """Push a device into a free slot.
@@ -249,15 +247,7 @@ class VirtualMachine:
         Raises:
             MachineError: no slot is free, or QEMU refused.
         """
-        options = {name.replace("_", "-"): value for name, value in properties.items()}
-        slots = range(len(self.config.devices) + self.config.spare_slots)
-        free = [slot for slot in slots if slot not in self._plugged.values()]
-        if not free:
-            raise MachineError(f"plugging in a {driver}", "no slot is free", "raise spare_slots")
-        identity = str(options.setdefault("id", device_id(free[0])))
-        self.qmp.execute("device_add", {"driver": driver, "bus": slot_id(free[0]), **options})
-        self._plugged[identity] = free[0]
-        return identity
+        return self._slots.plug(self.qmp, driver, properties)
 
     @property
     def shell(self) -> Shell:
@@ -349,7 +339,7 @@ class VirtualMachine:
         self.qemu_log.attach(said, self._run.file("qemu.log"))
         try:
             self._process = QemuProcess(
-                qemu_command(self.config, channels, self._run.path, memory),
+                qemu_command(self.config, channels, self._run.path, memory, self._slots.plugged),
                 output=its_output.fileno(),
                 pass_fds=tuple(end.fileno() for end in theirs),
                 on_exit=self._qemu_ended,
@@ -367,7 +357,6 @@ class VirtualMachine:
         self._identityd = self._dialogue(Identityd, identityd, "the guest's identityd")
         self._qmp = Qmp(qmp, deadlines=self.deadlines, lifeline=self.lifeline)
         self._resources.callback(self._qmp.close)
-        self._plugged = {device_id(index): index for index in range(len(self.config.devices))}
 
     def _cables(self) -> list[socket.socket]:
         """Return QEMU's end of the private network's cable; one that leads nowhere if none was given."""

@@ -14,6 +14,7 @@ import pytest
 from harness.errors import MachineError
 from harness.machine import snapshot
 from harness.machine.accelerator import Accelerator
+from harness.machine.command import Plugged
 from harness.machine.config import MachineConfig
 from harness.machine.qmp import Event
 from harness.machine.snapshot import Snapshot, machine_key
@@ -94,7 +95,9 @@ class Monitor:
 
 def save(monitor: Monitor, folder: Path, config: MachineConfig, *, in_file: bool = False) -> Snapshot:
     qmp: Any = monitor
-    return snapshot.write(qmp, folder, config, plugged={"crypto0": 0}, memory_in_file=in_file)
+    return snapshot.write(
+        qmp, folder, config, plugged={"crypto0": Plugged("a-device,x=1", 3)}, memory_in_file=in_file
+    )
 
 
 def test_a_saved_guest_goes_on(parts: dict[str, Any], tmp_path: Path) -> None:
@@ -103,7 +106,7 @@ def test_a_saved_guest_goes_on(parts: dict[str, Any], tmp_path: Path) -> None:
     saved = save(monitor, tmp_path, config)
     assert monitor.commands[0] == "stop"
     assert monitor.commands[-1] == "cont"
-    assert saved.facts(config) == {"crypto0": 0}
+    assert saved.plugged(config) == {"crypto0": Plugged("a-device,x=1", 3)}
     assert saved.memory is None
     assert stat.S_IMODE(saved.state.stat().st_mode) == 0o600, "keys are in it"
 
@@ -124,14 +127,14 @@ def test_a_save_that_fails_says_why_and_the_guest_goes_on(parts: dict[str, Any],
 def test_a_snapshot_of_another_machine_is_refused(parts: dict[str, Any], tmp_path: Path) -> None:
     saved = save(Monitor(), tmp_path, MachineConfig(**parts))
     with pytest.raises(MachineError, match="another machine"):
-        saved.facts(MachineConfig(**parts | {"memory_mib": 512}))
+        saved.plugged(MachineConfig(**parts | {"memory_mib": 512}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"machine": "x", "plugged": {"a": "b"}})])
 def test_an_unreadable_snapshot_is_refused(parts: dict[str, Any], tmp_path: Path, text: str) -> None:
     (tmp_path / "snapshot.json").write_text(text)
     with pytest.raises(MachineError, match="no readable snapshot"):
-        Snapshot(tmp_path).facts(MachineConfig(**parts))
+        Snapshot(tmp_path).plugged(MachineConfig(**parts))
 
 
 def test_a_refused_stream_is_an_error(tmp_path: Path) -> None:
