@@ -243,13 +243,9 @@ class _Command:
             env=environment,
             start_new_session=True,
         )
-        outputs = [
-            self._thread(self._carry_out, self.process.stdout, channel.sendall),
-            self._thread(self._carry_out, self.process.stderr, channel.sendall_stderr),
-        ]
         self._threads = [
             self._thread(self._carry_in, self.process.stdin),
-            self._thread(self._report, outputs),
+            self._thread(self._carry_out_and_report, self.process.stdout, self.process.stderr),
         ]
 
     @staticmethod
@@ -274,7 +270,14 @@ class _Command:
             while data := stream.read(BLOCK):
                 send(data)
 
-    def _report(self, outputs: list[threading.Thread]) -> None:
+    def _carry_out_and_report(self, stdout: IO[bytes], stderr: IO[bytes]) -> None:
+        # The client must not hear of the end before it heard that its command was taken.  It answers this
+        # question, as any it does not know, in its turn: after what the connection's thread does now.
+        self._channel.get_transport().global_request("taken@harness", wait=True)
+        outputs = [
+            self._thread(self._carry_out, stdout, self._channel.sendall),
+            self._thread(self._carry_out, stderr, self._channel.sendall_stderr),
+        ]
         for thread in outputs:
             thread.join()
         status = self.process.wait()
