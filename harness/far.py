@@ -37,6 +37,8 @@ USER = "far"
 BLOCK = 65536
 # A pytest-xdist worker that lost its connection interrupts its test after 5 s and gives up after 10 more.
 END_SECONDS = 20.0
+# Kinds of entries that are of no use without the SSH key, or the processor, of the machine that made them.
+PERSONAL = ("boot", "guest")
 
 
 class FarMachine:
@@ -99,13 +101,13 @@ class FarMachine:
         return "//".join(f"{key}={value}" for key, value in parts.items())
 
     def receive(self, cache: Path, *, without: Iterable[str] = ()) -> None:
-        """Get what is worth copying of another cache, apart from entries of the kinds ``without``.
+        """Get of another cache what the README says to copy, apart from entries of the kinds ``without``.
 
         Links stand for copies: an entry is never written to.
         """
         shutil.copytree(cache / "pins", self.cache / "pins")
         (self.cache / "store").mkdir()
-        unwanted = set(without)
+        unwanted = {*PERSONAL, *without}
         for entry in (cache / "store").iterdir():
             if entry.name.rpartition("-")[0] not in unwanted:
                 (self.cache / "store" / entry.name).symlink_to(entry)

@@ -8,6 +8,7 @@ as they were typed, and each far worker builds and proves on its own machine bef
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import execnet
@@ -31,8 +32,9 @@ GATEWAYS = pytest.StashKey[dict[str, list[str]]]()
 
 def _far(config: pytest.Config) -> list[execnet.XSpec]:
     """Return the gateways of the command line that work in another place than this process."""
-    specs = [execnet.XSpec(text.rpartition("*")[2]) for text in config.getoption("tx", default=None) or ()]
-    return [spec for spec in specs if not spec.popen or spec.chdir]
+    # "3*popen" is three of them.
+    texts = (re.sub(r"^\d+\*", "", text) for text in config.getoption("tx", default=None) or ())
+    return [spec for spec in map(execnet.XSpec, texts) if not spec.popen or spec.chdir]
 
 
 def pytest_configure(config: pytest.Config) -> None:
