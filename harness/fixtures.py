@@ -7,13 +7,14 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from harness import inner, plugin
+from harness.far import FarMachine
 from harness.oracles.twin import Twin
 from harness.room import Room
 from harness.sut.bundled import SystemUnderTest
@@ -221,15 +222,31 @@ def host_to_guest_chat(
 
 @pytest.fixture
 def inner_run(tmp_path: Path, artifacts: Artifacts) -> Iterator[Callable[..., inner.InnerRun]]:
-    """Return a function that runs pytest on a source text: ``inner_run(source, *options)``."""
+    """Return a function that runs pytest on a source text: ``inner_run(source, *options)``.
+
+    With ``share_cache=False`` it is not told where this run's builds are.
+    """
     with ExitStack() as stack:
 
-        def start(source: str, *options: str) -> inner.InnerRun:
+        def start(source: str, *options: str, share_cache: bool = True) -> inner.InnerRun:
             folder = Path(mkdtemp(dir=tmp_path))
-            cache = f"--cache-dir={artifacts.settings.cache_dir}"
-            run = inner.InnerRun(folder, source, [cache, *options])
+            cache = [f"--cache-dir={artifacts.settings.cache_dir}"] if share_cache else []
+            run = inner.InnerRun(folder, source, [*cache, *options])
             stack.callback(run.end)
             return run
+
+        yield start
+
+
+@pytest.fixture
+def far_machines() -> Iterator[Callable[[int], list[FarMachine]]]:
+    """Return a function that makes machines to reach by ssh: ``far_machines(2)``."""
+    with ExitStack() as stack:
+
+        def start(number: int) -> list[FarMachine]:
+            # A guest's sockets lie below, and a socket's path is short.
+            folders = [Path(stack.enter_context(TemporaryDirectory(prefix="far-"))) for _ in range(number)]
+            return [stack.enter_context(FarMachine(folder)) for folder in folders]
 
         yield start
 

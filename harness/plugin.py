@@ -18,7 +18,7 @@ from harness.room import Room, prove_accelerator
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-pytest_plugins = ("harness.fixtures",)
+pytest_plugins = ("harness.fixtures", "harness.gateways")
 
 ARTIFACTS = pytest.StashKey[Artifacts]()
 PROOF = pytest.StashKey[Proof]()
@@ -60,7 +60,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SCALE] = config.getoption("--timeout-scale") or timeout_scale()
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
-    config.stash[ARTIFACTS] = Artifacts(settings, Progress())
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    progress = Progress(name=f"harness on {worker}") if worker else Progress()
+    config.stash[ARTIFACTS] = Artifacts(settings, progress)
 
 
 def proof_of(config: pytest.Config) -> Proof:
@@ -80,10 +82,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     """Build what the collected tests need, with progress, and say what the run stands on."""
     if config.getoption("collectonly"):
         return []
-    wanted: set[str] = set()
-    for item in items:
-        wanted.update(getattr(item, "fixturenames", ()))
-    return _prepare(config, wanted)
+    return _prepare(config, wanted_by(items))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -95,12 +94,27 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return _prepare(config, NEEDS_GUEST | NEEDS_PROGRAMS)
 
 
-def _prepare(config: pytest.Config, wanted: Iterable[str]) -> list[str]:
-    """Build and prove, outside of pytest's capture; a failure ends the run with one line."""
-    capture = config.pluginmanager.getplugin("capturemanager")
+def wanted_by(items: Iterable[pytest.Item]) -> frozenset[str]:
+    """Return the names of all fixtures that some tests use."""
+    return frozenset(name for item in items for name in getattr(item, "fixturenames", ()))
+
+
+def prepared(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
+    """Build and prove what fixtures of these names need; return what the run stands on, in lines.
+
+    It is done outside of pytest's capture: progress is seen.
+
+    Raises:
+        HarnessError: a build failed, or the accelerator that was asked for does not work.
+    """
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        return _header(config, wanted)
+
+
+def _prepare(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
+    """Build and prove; a failure ends the run with one line."""
     try:
-        with capture.global_and_fixture_disabled():
-            return _header(config, frozenset(wanted))
+        return prepared(config, wanted)
     except HarnessError as error:
         pytest.exit(f"{error}", returncode=SETUP_FAILED)
 

@@ -59,8 +59,14 @@ class Progress:
     A step that takes longer than two seconds is told of, with its time; a quicker one leaves no trace.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        """Write to ``stream``; without one to what ``sys.stderr`` is at each time (pytest exchanges it)."""
+    def __init__(self, stream: TextIO | None = None, *, name: str = "harness") -> None:
+        """Write to ``stream``; without one to what ``sys.stderr`` is at each time (pytest exchanges it).
+
+        Args:
+            stream: where to.
+            name: who tells it; each line begins with it.
+        """
+        self._name = name
         self._given = stream
         self._live: _LiveLines | None = None
 
@@ -71,14 +77,14 @@ class Progress:
     def note(self, text: str) -> None:
         """Write one line at once."""
         if self._live is not None:
-            self._live.line(f"harness: {text}")
+            self._live.line(f"{self._name}: {text}")
         else:
-            self._write(f"harness: {text}")
+            self._write(text)
 
     def _write(self, line: str) -> None:
         # A stream that pytest closed meanwhile, or a pipe whose reader left, must not end a build.
         with contextlib.suppress(OSError, ValueError):
-            print(line, file=self._stream, flush=True)
+            print(f"{self._name}: {line}", file=self._stream, flush=True)
 
     @contextlib.contextmanager
     def step(self, label: str, *, at_once: bool = False) -> Iterator[Step]:
@@ -118,7 +124,7 @@ class Progress:
         finally:
             live.remove(step)
         if step.seconds >= QUIET_SECONDS:
-            live.line(f"harness: {label}: done in {duration(step.seconds)}")
+            live.line(f"{self._name}: {label}: done in {duration(step.seconds)}")
 
     def _plain_step(self, label: str, *, at_once: bool) -> Iterator[Step]:
         step = Step(label)
@@ -130,7 +136,7 @@ class Progress:
             raise
         reminder.stop()
         if step.seconds >= QUIET_SECONDS:
-            self._write(f"harness: {label}: done in {duration(step.seconds)}")
+            self._write(f"{label}: done in {duration(step.seconds)}")
 
 
 class _Reminder:
@@ -141,15 +147,15 @@ class _Reminder:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         if first == 0.0:
-            write(f"harness: {step.label}")
+            write(step.label)
         self._thread = threading.Thread(target=self._tell, name=f"progress of {step.label}", daemon=True)
         self._thread.start()
 
     def _tell(self) -> None:
         if self._first and not self._ended.wait(self._first):
-            self._write(f"harness: {self._step.label}")
+            self._write(self._step.label)
         while not self._ended.wait(REMINDER_SECONDS):
-            self._write(f"harness: {self._step.label}: {self._step.state()}")
+            self._write(f"{self._step.label}: {self._step.state()}")
 
     def stop(self) -> None:
         self._ended.set()
