@@ -98,7 +98,8 @@ def _title(figures: Figures) -> str:
     ratios = [
         f"{RATIOS[name][0].label} ÷ {RATIOS[name][1].label} = {ratio:.1f}" for name, ratio in found if ratio
     ]
-    return "\n".join((figures.conditions.lines()[1], *ratios))
+    conditions = figures.conditions
+    return "\n".join((f"{conditions.accelerator.upper()}, {conditions.lines()[1]}", *ratios))
 
 
 def _draw(axes: Axes, found: Sequence[Bar]) -> None:
@@ -116,6 +117,7 @@ def _draw(axes: Axes, found: Sequence[Bar]) -> None:
         error_kw={"ecolor": _TEXT, "elinewidth": 1.0, "capsize": 3.0},
     )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     # A decade to the left, for a bar to have a length; room to the right, for what is written there.
     low = 10 ** math.floor(math.log10(min(bar.least for bar in found)) - 0.3)
     high = max(bar.most for bar in found)

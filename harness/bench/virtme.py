@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.artifacts import Kernel, QemuBuild
 
 PROGRAM = "vng"
+VERBOSE = "--verbose"
 SECONDS = 120.0
 VERSION_SECONDS = 30.0
 # A line that is a kernel's release and nothing else: the answer of uname -r.
@@ -198,7 +199,8 @@ def look(
             name = f"{qemu.name} and {kernel.name}"
             peer, reason = _try([*base, *qemu.arguments, *kernel.arguments], timeout)
             if peer is not None:
-                return Finding(peer, f"{version} ran with {name}")
+                verbosely = ", verbosely" if VERBOSE in peer.command else ""
+                return Finding(peer, f"{version} ran with {name}{verbosely}")
             failures.append(f"with {name}: {reason}")
     return Finding(None, f"{version} did not work {'; '.join(failures)}")
 
@@ -209,7 +211,7 @@ def _try(command: list[str], timeout: float) -> tuple[Peer | None, str]:
     On a host without udev the guest's answer reaches the console only, and that is shown to the verbose.
     """
     reason = ""
-    for more in ([], ["--verbose"]):
+    for more in ([], [VERBOSE]):
         peer = Peer((*command, *more, "--exec", "uname -r"), timeout)
         try:
             peer.seconds()

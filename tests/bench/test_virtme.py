@@ -62,6 +62,11 @@ def test_the_first_that_answers_is_taken(tmp_path: Path) -> None:
     assert sum("--qemu bad" in call for call in calls) == 2  # once more with --verbose
 
 
+def test_what_answers_only_verbosely_says_so(tmp_path: Path) -> None:
+    vng = script(tmp_path, 'case "$*" in *--verbose*) echo 6.1.0;; esac')
+    assert virtme.look(vng, [KERNEL], [GOOD], kvm=False).told.endswith("and the kernel, verbosely")
+
+
 def test_kvm_is_used_where_our_guests_use_it(tmp_path: Path) -> None:
     finding = virtme.look(script(tmp_path, "echo 6.1.0"), [KERNEL], [GOOD], kvm=True)
     assert finding.peer is not None
