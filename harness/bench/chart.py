@@ -118,8 +118,9 @@ def _draw(axes: Axes, found: Sequence[Bar]) -> None:
     )
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
-    # A decade to the left, for a bar to have a length; room to the right, for what is written there.
-    low = 10 ** math.floor(math.log10(min(bar.least for bar in found)) - 0.3)
+    axes.xaxis.set_minor_formatter("")
+    # Half a decade or more to the left, for a bar to have a length; room to the right, for its text.
+    low = 10 ** math.floor(math.log10(min(bar.least for bar in found)) - 0.5)
     high = max(bar.most for bar in found)
     axes.set_xlim(low, high * (high / low) ** 0.25)
     for place, bar in zip(places, found, strict=True):

@@ -70,7 +70,8 @@ def start(artifacts: Artifacts, wishes: Wishes, progress: Progress, *, request: 
     """
     proof = prove_accelerator(artifacts, request, scale)
     kernel = artifacts.kernel()
-    with Room(artifacts, proof, scale) as room, virtme.lent(kernel) as lent:
+    room = Room(artifacts, proof, scale)
+    with virtme.lent(kernel) as lent:
         # Made here, so that the first round does not differ from the others.
         room.ready()
         with progress.step("trying virtme-ng"):

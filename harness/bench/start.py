@@ -130,13 +130,14 @@ def memory_of(pid: int) -> Memory:
 
 
 def clones_memory(guests: Guests, count: int) -> tuple[Memory, ...]:
-    """Return what each of ``count`` restored guests holds that live at once and idle."""
+    """Return what each of ``count`` restored guests holds that live at once, have answered once, and idle."""
     with contextlib.ExitStack() as stack:
         clones = [stack.enter_context(guests.fresh()) for _ in range(count)]
         for clone in clones:
             _require(clone.shell.run("echo awake"), "awake")
-        # The guest's own clock: an emulated guest that got no processor has not been idle.
-        clones[-1].shell.run(f"sleep {IDLE_SECONDS}")
+        # One guest's own clock: it does not run while an emulated guest gets no processor.  The shell waits
+        # by itself: a program that it started would cost this guest memory that the others do not use.
+        clones[-1].shell.run(f"read -t {IDLE_SECONDS} nothing")
         return tuple(memory_of(clone.pid) for clone in clones)
 
 

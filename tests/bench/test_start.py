@@ -99,7 +99,7 @@ def test_the_clones_live_at_once() -> None:
     assert len(start.clones_memory(guests, 3)) == 3
     assert guests.most == 3
     assert guests.alive == 0
-    assert guests.log[-1].startswith("sleep ")
+    assert guests.log[-1].startswith("read -t ")
 
 
 def test_memory_is_what_the_kernel_says() -> None:
