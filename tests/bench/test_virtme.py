@@ -79,7 +79,7 @@ def test_an_answer_among_kernel_messages_is_seen(tmp_path: Path) -> None:
     )
     finding = virtme.look(script(tmp_path, said), [KERNEL], [GOOD], kvm=False)
     assert finding.peer is not None
-    messages_only = r"printf '[ 0.0] Linux version 6.1.0-9 (gcc)\r\n'"
+    messages_only = r"printf '[ 0.0] Linux version 6.1.0-9 (gcc)\r\n[ 0.1] revision 6.1\r\n'"
     assert virtme.look(script(tmp_path, messages_only), [KERNEL], [GOOD], kvm=False).peer is None
 
 
@@ -106,7 +106,7 @@ def test_what_did_not_work_is_one_line_with_the_reason(tmp_path: Path, body: str
 
 
 def test_one_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
-    vng = script(tmp_path, f"sleep 1000 & echo $! >{tmp_path}/child; wait")
+    vng = script(tmp_path, f"trap '' HUP INT; sleep 1000 & echo $! >{tmp_path}/child; wait")
     begun = time.monotonic()
     with pytest.raises(MachineError, match="no answer in 1 s"):
         virtme.Peer((vng,), timeout=1.0).seconds()
