@@ -81,8 +81,7 @@ def svg(figures: Figures) -> str:
     panels = [found for unit in ("s", "MiB") if (found := bars(figures, unit))]
     heights = [_PANEL_INCHES + _BAR_INCHES * len(found) for found in panels]
     # Text stays text, in the reader's own font: it can be searched and read aloud.
-    style = {"svg.fonttype": "none", "svg.hashsalt": "harness", "font.family": "sans-serif"}
-    with mpl.rc_context(style):
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "harness", "font.family": "sans-serif"}):
         figure = Figure(figsize=(8.5, _HEAD_INCHES + sum(heights)), layout="constrained")
         figure.suptitle(_title(figures), color=_TEXT, fontsize=9)
         grid = figure.add_gridspec(len(panels), 1, height_ratios=heights)
