@@ -97,8 +97,8 @@ def _title(figures: Figures) -> str:
     ratios = [
         f"{RATIOS[name][0].label} ÷ {RATIOS[name][1].label} = {ratio:.1f}" for name, ratio in found if ratio
     ]
-    conditions = figures.conditions
-    return "\n".join((f"{conditions.accelerator.upper()}, {conditions.lines()[1]}", *ratios))
+    machine, how = figures.conditions.lines()
+    return "\n".join((f"{figures.conditions.accelerator.upper()}, {machine}; {how}", *ratios))
 
 
 def _draw(axes: Axes, found: Sequence[Bar]) -> None:

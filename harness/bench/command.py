@@ -68,6 +68,7 @@ def start(artifacts: Artifacts, wishes: Wishes, progress: Progress, *, request: 
     Raises:
         HarnessError: a build or a guest failed.
     """
+    load = os.getloadavg()[0]
     proof = prove_accelerator(artifacts, request, scale)
     kernel = artifacts.kernel()
     room = Room(artifacts, proof, scale)
@@ -91,16 +92,17 @@ def start(artifacts: Artifacts, wishes: Wishes, progress: Progress, *, request: 
                 peer=finding,
                 step=step,
             )
-    return Figures(_conditions(artifacts, proof, wishes), series, told)
+    return Figures(_conditions(artifacts, proof, wishes, load), series, told)
 
 
-def _conditions(artifacts: Artifacts, proof: Proof, wishes: Wishes) -> Conditions:
+def _conditions(artifacts: Artifacts, proof: Proof, wishes: Wishes, load: float) -> Conditions:
     return Conditions(
         accelerator=proof.accelerator,
         accelerator_proof=proof.reason,
         qemu_version=artifacts.qemu().version,
         kernel_release=artifacts.kernel().release,
         host_cpus=len(os.sched_getaffinity(0)),
+        host_load=load,
         rounds=wishes.rounds,
         clones=wishes.clones,
     )

@@ -98,6 +98,7 @@ class Conditions:
         accelerator_proof: why that one, in a sentence.
         qemu_version, kernel_release: what was run.
         host_cpus: how many processors this process may use.
+        host_load: the load average of the minute before: above 0.5 or so, somebody else was at work.
         rounds: how often everything was measured.
         clones: how many restored guests lived at once when their memory was read.
     """
@@ -107,14 +108,15 @@ class Conditions:
     qemu_version: str
     kernel_release: str
     host_cpus: int
+    host_load: float
     rounds: int
     clones: int
 
     def lines(self) -> tuple[str, str]:
-        """Return them as the two lines above a table or a chart."""
+        """Return them, but for the accelerator, as the two lines above a table or a chart."""
         return (
-            self.accelerator_proof,
-            f"QEMU {self.qemu_version}, Linux {self.kernel_release}, host CPUs: {self.host_cpus}, "
+            f"QEMU {self.qemu_version}, Linux {self.kernel_release}; "
+            f"host CPUs: {self.host_cpus}, host load before: {self.host_load:.1f}",
             f"rounds: {self.rounds}, clones at once: {self.clones}",
         )
 

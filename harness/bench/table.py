@@ -28,9 +28,10 @@ def table(figures: Figures) -> Group:
             rows.add_row(measure.label, *(measure.text(value) for value in values))
         else:
             rows.add_row(measure.label, "-", "-", "-")
+    heading = [figures.conditions.accelerator_proof, *figures.conditions.lines()]
     notes = [*_ratio_lines(figures), figures.peer]
     # As Text: what a program said may look like rich's markup.
-    return Group(*map(Text, figures.conditions.lines()), rows, *map(Text, notes))
+    return Group(*map(Text, heading), rows, *map(Text, notes))
 
 
 def _ratio_lines(figures: Figures) -> list[str]:
