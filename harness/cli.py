@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line: ``python -m harness doctor | build | shell | clean``."""
+"""The command line: ``python -m harness doctor | build | shell | bench | clean``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rich.console import Console
 
 from harness import doctor
 from harness.artifacts import Artifacts, Progress, Settings
@@ -57,8 +59,36 @@ def _parser() -> argparse.ArgumentParser:
         help="only this and what it needs",
     )
     add("shell", _shell, "a guest with the device and the driver in this terminal", guest)
+    _add_bench(commands, [common, guest])
     add("clean", _clean, "remove the cache")
     return parser
+
+
+def _add_bench(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], parents: list[argparse.ArgumentParser]
+) -> None:
+    text = "measure, and print a table"
+    bench = commands.add_parser("bench", help=text, description=text)
+    benches = bench.add_subparsers(title="what to measure", required=True, metavar="BENCH")
+    text = "how soon a guest is there, booted and restored, and what an idle restored one costs"
+    start = benches.add_parser("start", help=text, description=text, parents=parents)
+    start.set_defaults(run=_bench_start)
+    start.add_argument("--rounds", type=_count, default=5, metavar="N", help="how often (default 5)")
+    start.add_argument(
+        "--clones", type=_count, default=4, metavar="N", help="restored guests alive at once (default 4)"
+    )
+    start.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
+    start.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart (needs the extra 'bench')")
+    start.add_argument(
+        "--virtme-kernel", type=Path, metavar="FILE", help="kernel for virtme-ng, with lib/modules near it"
+    )
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError(f"{text!r} is not a number of 1 or more")
+    return count
 
 
 def _artifacts(options: argparse.Namespace) -> Artifacts:
@@ -107,6 +137,32 @@ def _shell(options: argparse.Namespace) -> int:
         size = shutil.get_terminal_size()
         with machine.terminal("sh -l", columns=size.columns, rows=size.lines) as terminal:
             terminal.interact()
+    return 0
+
+
+def _bench_start(options: argparse.Namespace) -> int:
+    # Here and not above: what only a measurement needs does not slow the other commands.
+    from harness.bench import command  # noqa: PLC0415
+    from harness.bench.table import table  # noqa: PLC0415
+
+    wishes = command.Wishes(
+        rounds=options.rounds,
+        clones=options.clones,
+        json_file=options.json,
+        svg_file=options.svg,
+        virtme_kernel=options.virtme_kernel,
+    )
+    wishes.check()
+    figures = command.start(
+        _artifacts(options),
+        wishes,
+        Progress(),
+        request=requested_accelerator(options.accel),
+        scale=options.timeout_scale or timeout_scale(),
+    )
+    # The table first: it is not lost with a file that cannot be written any more.
+    Console().print(table(figures), highlight=False, soft_wrap=True)
+    command.write(figures, wishes)
     return 0
 
 

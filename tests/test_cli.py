@@ -23,7 +23,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert end.value.code == 0
     out = capsys.readouterr().out
-    for command in ("doctor", "build", "shell", "clean"):
+    for command in ("doctor", "build", "shell", "bench", "clean"):
         assert command in out
 
 
@@ -77,3 +77,34 @@ def test_installing_as_nobody_without_sudo_names_the_line(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match="apt-get install -y --no-install-recommends gcc make"):
         doctor.install_packages()
+
+
+@pytest.mark.parametrize("option", ["--rounds=0", "--clones=x", "--json"])
+def test_a_wrong_bench_is_status_2(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["bench", "start", option])
+    assert end.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--json", "--svg"])
+def test_a_file_that_cannot_be_written_is_refused_before_measuring(
+    option: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.bench.chart.require_matplotlib", lambda: None)
+    assert main(["bench", "start", option, f"{tmp_path}/none/file", f"--cache-dir={tmp_path}/cache"]) == 1
+    seen = capsys.readouterr()
+    assert "No such file" in seen.err
+    assert seen.err.count("\n") == 1
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_help_loads_no_bench() -> None:
+    code = (
+        "import sys; from harness.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in sys.modules if 'bench' in name or 'matplotlib' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    assert done.stdout.decode().splitlines()[-1] == "[]"
