@@ -33,6 +33,14 @@
 
 typedef struct devcrypto_session_state SessionState;
 
+static bool open_files_needed(void *opaque)
+{
+    VirtIOCryptodev *c = VIRTIO_CRYPTODEV(opaque);
+    const uint32_t most = c->conf.max_open_files;
+
+    return find_first_bit(c->open_files, most) < most;
+}
+
 /* Saving */
 
 static void put_session(QEMUFile *f, const SessionState *state)
@@ -226,6 +234,11 @@ static int get_files(QEMUFile *f, void *pv, size_t size,
                      "max-open-files=%" PRIu32, count, c->conf.max_open_files);
         return -EINVAL;
     }
+    if (open_files_needed(c)) {
+        error_report("virtio-cryptodev: open files come in two lists, must "
+                     "come in one");
+        ret = -EINVAL;
+    }
     for (i = 0; i < count && ret == 0; i++) {
         ret = get_file(f, c);
     }
@@ -240,14 +253,6 @@ static const VMStateInfo vmstate_info_files = {
     .get = get_files,
     .put = put_files,
 };
-
-static bool open_files_needed(void *opaque)
-{
-    VirtIOCryptodev *c = VIRTIO_CRYPTODEV(opaque);
-    const uint32_t most = c->conf.max_open_files;
-
-    return find_first_bit(c->open_files, most) < most;
-}
 
 static const VMStateDescription vmstate_open_files = {
     .name = "virtio-cryptodev-device/open-files",
