@@ -33,6 +33,25 @@ class Limits(ctypes.Structure):
     _fields_ = (("max_sessions", ctypes.c_uint), ("max_len", ctypes.c_size_t))
 
 
+class SessionState(ctypes.Structure):
+    """A session as it is carried to another place."""
+
+    _fields_ = (
+        *(("ses", ctypes.c_uint32), ("cipher", ctypes.c_uint32), ("keylen", ctypes.c_uint32)),
+        *(("key", ctypes.c_uint8 * 64), ("iv", ctypes.c_uint8 * 16)),
+    )
+
+    @classmethod
+    def of(cls, ses: int, cipher: int, key: bytes, iv: bytes, *, keylen: int | None = None) -> Self:
+        """Describe one; ``keylen`` says another length than the key has."""
+        length = len(key) if keylen is None else keylen
+        return cls(ses, cipher, length, (ctypes.c_uint8 * 64)(*key), (ctypes.c_uint8 * 16)(*iv))
+
+    def fields(self) -> tuple[int, int, bytes, bytes]:
+        """Return id, cipher, key and last IV."""
+        return self.ses, self.cipher, bytes(self.key[: self.keylen]), bytes(self.iv)
+
+
 class Library:
     """The shared library with its functions declared."""
 
@@ -43,6 +62,8 @@ class Library:
             "devcrypto_ref": (ctypes.c_void_p,),
             "devcrypto_unref": (ctypes.c_void_p,),
             "devcrypto_session_count": (ctypes.c_void_p,),
+            "devcrypto_export": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p),
+            "devcrypto_import": (ctypes.c_void_p, ctypes.c_void_p),
             "devcrypto_ioctl": (ctypes.c_void_p, ctypes.c_ulong, ctypes.c_uint64, ctypes.c_void_p),
             "devcrypto_crypt": (
                 *(ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32),
@@ -127,6 +148,22 @@ class File:
     def sessions(self) -> int:
         """How many sessions are open."""
         return int(self.c.devcrypto_session_count(self.handle))
+
+    def export_into(self, states: ctypes.Array[SessionState], room: int) -> tuple[int, int]:
+        """Describe all sessions there; return the errno, 0 for success, and how many there are."""
+        count = ctypes.c_uint(FILL)
+        result = int(self.c.devcrypto_export(self.handle, states, room, ctypes.byref(count)))
+        return -result, count.value
+
+    def export(self) -> list[SessionState]:
+        """Describe all sessions."""
+        states = (SessionState * self.sessions)()
+        assert self.export_into(states, len(states)) == (0, len(states))
+        return list(states)
+
+    def load(self, state: SessionState) -> int:
+        """Make the session that is described; return the errno, 0 for success."""
+        return -int(self.c.devcrypto_import(self.handle, ctypes.byref(state)))
 
     def ioctl(self, command: int, argument: int) -> int:
         """Call with an address as it is; return the errno, 0 for success."""

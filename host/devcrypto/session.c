@@ -335,8 +335,7 @@ int devcrypto_import(struct devcrypto_file *f, const struct devcrypto_session_st
     uint32_t ses;
     int err;
 
-    if (state->ses == 0 || state->keylen > sizeof(state->key) || state->cipher == 0 ||
-        devcrypto_check_algorithms(state->cipher, 0) != 0 ||
+    if (state->ses == 0 || devcrypto_check_algorithms(state->cipher, 0) != 0 ||
         devcrypto_check_keylen(state->cipher, state->keylen) != 0)
         return -EINVAL;
     s = session_new();

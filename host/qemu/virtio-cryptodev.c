@@ -229,7 +229,6 @@ static void virtio_cryptodev_class_init(ObjectClass *klass,
     vdc->set_status = virtio_cryptodev_set_status;
     vdc->reset = virtio_cryptodev_reset;
     vdc->vmsd = &vmstate_virtio_cryptodev_device;
-    vdc->post_load = virtio_cryptodev_post_load;
 }
 
 static const TypeInfo virtio_cryptodev_info = {

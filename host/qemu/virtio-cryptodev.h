@@ -98,9 +98,8 @@ void virtio_cryptodev_close_all(VirtIOCryptodev *c);
 /* Cleanse and free the buffer for data in pieces. */
 void virtio_cryptodev_drop_bounce(VirtIOCryptodev *c);
 
-/* Migration: the whole device, its own part of that, and the last check. */
+/* Migration: the whole device, and its own part of that. */
 extern const VMStateDescription vmstate_virtio_cryptodev;
 extern const VMStateDescription vmstate_virtio_cryptodev_device;
-int virtio_cryptodev_post_load(VirtIODevice *vdev);
 
 #endif
