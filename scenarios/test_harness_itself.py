@@ -12,8 +12,8 @@ def test_a_panic_fails_the_test_that_caused_it(inner_run):
     """A kernel that panics under a blocked command fails that test within seconds, with its words."""
     run = inner_run(
         """
-        def test_crash(vm_cold):
-            vm_cold.run("echo c > /proc/sysrq-trigger; sleep 600")
+        def test_crash(vm):
+            vm.run("echo c > /proc/sysrq-trigger; sleep 600")
         """
     )
     output = run.finish(seconds=90)
@@ -47,9 +47,9 @@ def test_a_dead_qemu_is_noticed_at_once(inner_run):
         """
         import os, signal, threading
 
-        def test_kill(vm_cold):
-            threading.Timer(0.5, os.kill, (vm_cold.pid, signal.SIGKILL)).start()
-            vm_cold.run("sleep 600")
+        def test_kill(vm):
+            threading.Timer(0.5, os.kill, (vm.pid, signal.SIGKILL)).start()
+            vm.run("sleep 600")
         """
     )
     output = run.finish(seconds=90)
@@ -62,8 +62,8 @@ def test_a_wait_that_runs_out_shows_what_was_seen(inner_run):
     """A command that never ends runs into its deadline: the message says which, and the last lines seen."""
     run = inner_run(
         """
-        def test_wait(vm_cold):
-            vm_cold.run("echo the last words; sleep 600", timeout=1)
+        def test_wait(vm):
+            vm.run("echo the last words; sleep 600", timeout=1)
         """
     )
     output = run.finish(seconds=120)
@@ -77,10 +77,10 @@ def test_no_qemu_is_left(inner_run, gone, end):
     """However pytest ends, Ctrl-C and kill -9 included, no QEMU of its run is left."""
     run = inner_run(
         """
-        def test_long(vm_cold, capfd):
+        def test_long(vm, capfd):
             with capfd.disabled():
-                print(f"QEMU {vm_cold.pid} READY", flush=True)
-            vm_cold.run("sleep 600")
+                print(f"QEMU {vm.pid} READY", flush=True)
+            vm.run("sleep 600")
         """
     )
     qemu = int(run.printed(r"QEMU (\d+) READY", seconds=90).group(1))

@@ -125,12 +125,18 @@ class VirtualMachine:
         """Start QEMU with the guest as it was saved, and make it somebody new.
 
         Raises:
-            MachineError: the snapshot is of another machine, or QEMU refused it.
-            QemuExitError: QEMU ended over it; its words are in the evidence.
+            MachineError: the snapshot is of another machine, or QEMU refused it; its words are in it.
         """
         self._slots.plugged = saved.plugged(self.config)
         with self._starting(saved.contents()):
-            snapshot.read(self.qmp, saved)
+            try:
+                snapshot.read(self.qmp, saved)
+            except (QemuExitError, GuestPanicError) as error:
+                # Whoever watches QEMU's words may have been quicker than QEMU's end.
+                self.qemu_log.wait_closed(_DRAIN_SECONDS)
+                why = next(iter(self.complaints()), error.seen)
+                doing = f"restoring the guest from {saved.folder}"
+                raise MachineError(doing, f"QEMU refused it: {why}", evidence=error.evidence) from error
         return self
 
     def save(self, folder: Path) -> Snapshot:
