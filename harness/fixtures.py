@@ -224,14 +224,16 @@ def host_to_guest_chat(
 def inner_run(tmp_path: Path, artifacts: Artifacts) -> Iterator[Callable[..., inner.InnerRun]]:
     """Return a function that runs pytest on a source text: ``inner_run(source, *options)``.
 
-    With ``share_cache=False`` it is not told where this run's builds are.
+    With ``share_cache=False`` it is not told where this run's builds are; ``prefix`` is a command to run it by.
     """
     with ExitStack() as stack:
 
-        def start(source: str, *options: str, share_cache: bool = True) -> inner.InnerRun:
+        def start(
+            source: str, *options: str, share_cache: bool = True, prefix: Sequence[str] = ()
+        ) -> inner.InnerRun:
             folder = Path(mkdtemp(dir=tmp_path))
             cache = [f"--cache-dir={artifacts.settings.cache_dir}"] if share_cache else []
-            run = inner.InnerRun(folder, source, [*cache, *options])
+            run = inner.InnerRun(folder, source, [*cache, *options], prefix)
             stack.callback(run.end)
             return run
 
@@ -255,6 +257,18 @@ def far_machines() -> Iterator[Callable[[int], list[FarMachine]]]:
 def gone() -> Callable[..., bool]:
     """Return a function that tells whether a process ends: ``gone(pid, seconds=10)``."""
     return inner.gone
+
+
+@pytest.fixture
+def vanished() -> Callable[..., bool]:
+    """Return a function that tells whether a path is gone soon: ``vanished(path, seconds=10)``."""
+    return inner.vanished
+
+
+@pytest.fixture(scope="session")
+def own_mounts() -> list[str]:
+    """Return the command that runs another where it can mount file systems that nobody else sees."""
+    return inner.own_mounts()
 
 
 @pytest.fixture

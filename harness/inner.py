@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
 class InnerRun:
     """``pytest`` on a source text, in a process of its own, with the harness's plugin and nothing else."""
 
-    def __init__(self, folder: Path, source: str, options: Sequence[str]) -> None:
-        """Start the run; ``folder`` takes the test file and the log."""
+    def __init__(self, folder: Path, source: str, options: Sequence[str], prefix: Sequence[str] = ()) -> None:
+        """Start the run; ``folder`` takes the test file and the log, ``prefix`` is a command that runs it."""
         self._folder = folder
         self._log = folder / "output.txt"
         test = folder / "test_inner.py"
         test.write_text(textwrap.dedent(source))
         # Whoever runs us in the background may have had Ctrl-C ignored; the inner run is to be interrupted.
         command = [
+            *prefix,
             "env",
             "--default-signal=INT",
             sys.executable,
@@ -109,3 +111,22 @@ def gone(pid: int, *, seconds: float) -> bool:
     except psutil.TimeoutExpired:
         return False
     return True
+
+
+def vanished(path: str | Path, *, seconds: float) -> bool:
+    """Tell whether nothing is at ``path`` any more within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while os.path.lexists(path):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def own_mounts() -> list[str]:
+    """Return the command for a world in which a file system can be mounted; in a chroot too."""
+    user = [] if os.geteuid() == 0 else ["-r"]
+    private = ["unshare", *user, "--mount"]
+    if subprocess.run([*private, "true"], capture_output=True, check=False, timeout=10).returncode == 0:
+        return private
+    return [*private, "--propagation", "unchanged"]

@@ -4,21 +4,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 import pytest
 
 USER = [] if os.geteuid() == 0 else ["-r"]
 NO_NETWORK = ["unshare", *USER, "--net"]
-
-
-@pytest.fixture
-def own_mounts():
-    """Return the command for a world in which a file system can be mounted; in a chroot too."""
-    private = ["unshare", *USER, "--mount"]
-    if subprocess.run([*private, "true"], capture_output=True, check=False, timeout=10).returncode == 0:
-        return private
-    return [*private, "--propagation", "unchanged"]
 
 
 def test_a_qemu_source_that_is_not_there(harness_command, tmp_path):

@@ -48,6 +48,7 @@ def _wait_for(machine, name, line):
     """Wait until a program has written a line that matches all of ``line``; return what its group matched."""
     machine.succeed(f"until grep -Eqx '{line}' /run/{name}.out; do usleep 5000; done")
     found = re.search(rf"(?m)^{line}$", machine.succeed(f"cat /run/{name}.out"))
+    assert found is not None
     return found[1] if found.re.groups else ""
 
 

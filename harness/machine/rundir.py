@@ -3,6 +3,9 @@
 
 A directory belongs to whoever holds the lock on its ``lock`` file.  The kernel drops the lock when its holder
 dies, however it dies, so "stale" is decided without guessing about process numbers that may be in use again.
+
+Each directory that is not to be kept has a shell that waits for the end of a pipe: when its owner is killed,
+the pipe ends and the shell removes what the owner cannot any more.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import fcntl
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 _NAME = "virtio-cryptodev-harness"
 _PREFIX = "run-"
 _KEPT = "kept"
+_STOP_SECONDS = 5.0
+# A word means that the owner has seen to everything; the end of the pipe without one, that it is dead.
+_UNDERTAKER = 'read -r word || rm -rf -- "$1"'
 # sun_path of sockaddr_un has 108 bytes, the last one for the terminating zero (unix(7)).
 SOCKET_PATH_BYTES = 107
 
@@ -47,6 +54,7 @@ class RunDirectory:
     def __init__(self, path: Path, lock: int, *, keep: bool) -> None:
         self.path, self.keep = path, keep
         self._lock: int | None = lock
+        self._undertaker = None if keep else _undertaker(path)
 
     @classmethod
     def create(cls, root: Path, *, keep: bool = False) -> RunDirectory:
@@ -93,6 +101,9 @@ class RunDirectory:
             self.file(_KEPT).touch()
         else:
             shutil.rmtree(self.path, ignore_errors=True)
+        if self._undertaker is not None:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                self._undertaker.communicate(b"done\n", timeout=_STOP_SECONDS)
         os.close(self._lock)
         self._lock = None
 
@@ -110,6 +121,17 @@ def sweep(root: Path) -> tuple[Path, ...]:
         shutil.rmtree(path, ignore_errors=True)
         gone.append(path)
     return tuple(gone)
+
+
+def _undertaker(path: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["sh", "-c", _UNDERTAKER, "sh", path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # What ends its owner's session is to leave it alone.
+        start_new_session=True,
+    )
 
 
 def _own(root: Path) -> None:

@@ -15,12 +15,11 @@ from harness.machine import network, snapshot
 from harness.machine.command import Channels, Memory, qemu_command
 from harness.machine.console import KernelLog
 from harness.machine.deadlines import Deadlines
-from harness.machine.dialogue import DEFAULT_SECONDS
 from harness.machine.identity import Identity, Identityd
 from harness.machine.lifeline import Lifeline
 from harness.machine.process import QemuProcess
+from harness.machine.programs import RunsPrograms
 from harness.machine.qmp import Qmp
-from harness.machine.result import CommandFailedError, CommandResult
 from harness.machine.rundir import RunDirectory
 from harness.machine.shell import Shell
 from harness.machine.slots import Slots
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from harness.errors import HarnessError
     from harness.machine.config import MachineConfig
     from harness.machine.dialogue import Dialogue
-    from harness.machine.remote import RemoteProcess, Terminal
     from harness.machine.snapshot import Snapshot
 
 BOOT_SECONDS = 30.0
@@ -45,7 +43,7 @@ _D = TypeVar("_D", bound="Dialogue")
 _PANIC = re.compile(r"Kernel panic - not syncing: .*")
 
 
-class VirtualMachine:
+class VirtualMachine(RunsPrograms):
     """A guest and all that is needed to talk to it, from :meth:`boot` or :meth:`restore` to :meth:`close`.
 
     As a context manager it is booted at the entry, unless it runs already, and killed at the exit.
@@ -163,63 +161,6 @@ class VirtualMachine:
     def abort(self, error: HarnessError) -> None:
         """End every wait on this guest at once with ``error``; QEMU stays for a look until :meth:`close`."""
         self.lifeline.cut(error)
-
-    # Programs in the guest ----------------------------------------------------------------------------------
-
-    def run(
-        self, cmd: str, *, timeout: float = DEFAULT_SECONDS, stdin: str | bytes | None = None
-    ) -> CommandResult:
-        """Run a command in the guest's shell to its end.
-
-        Args:
-            cmd: the command line.
-            timeout: seconds of an idle machine with KVM.
-            stdin: what it can read; it reads the end of its input after that.
-
-        Raises:
-            WaitTimeoutError: it did not end.
-            HarnessError: the guest was lost meanwhile.
-        """
-        process = self.process(cmd)
-        try:
-            if stdin:
-                process.write(stdin, timeout=timeout)
-            process.close_stdin()
-            return process.wait(timeout=timeout)
-        finally:
-            process.close()
-
-    def succeed(self, cmd: str, *, timeout: float = DEFAULT_SECONDS, stdin: str | bytes | None = None) -> str:
-        """Run a command that must succeed and return its standard output.
-
-        Raises:
-            CommandFailedError: its status was not 0.
-        """
-        result = self.run(cmd, timeout=timeout, stdin=stdin)
-        if result.status != 0:
-            raise CommandFailedError(result, "success")
-        return result.stdout
-
-    def fail(
-        self, cmd: str, *, timeout: float = DEFAULT_SECONDS, stdin: str | bytes | None = None
-    ) -> CommandResult:
-        """Run a command that must fail and return what it gave.
-
-        Raises:
-            CommandFailedError: its status was 0.
-        """
-        result = self.run(cmd, timeout=timeout, stdin=stdin)
-        if result.status == 0:
-            raise CommandFailedError(result, "failure")
-        return result
-
-    def process(self, cmd: str) -> RemoteProcess:
-        """Start a program without a terminal, to be talked to through its streams."""
-        return self.ssh.process(cmd)
-
-    def terminal(self, cmd: str, *, columns: int = 200, rows: int = 50) -> Terminal:
-        """Start a program on a terminal of its own, to be talked to with ``expect`` and ``sendline``."""
-        return self.ssh.terminal(cmd, columns=columns, rows=rows)
 
     # The machine --------------------------------------------------------------------------------------------
 

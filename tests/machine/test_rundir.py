@@ -8,8 +8,10 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.errors import SetupError
@@ -17,6 +19,7 @@ from harness.machine.rundir import RunDirectory, runtime_root, sweep
 
 HOLD = """
 import sys
+import time
 from pathlib import Path
 from harness.machine.rundir import RunDirectory
 run = RunDirectory.create(Path(sys.argv[1]), keep=sys.argv[2] == "keep")
@@ -95,3 +98,42 @@ def test_where_run_directories_are(tmp_path: Path) -> None:
     assert runtime_root({"XDG_RUNTIME_DIR": str(tmp_path)}).parent == tmp_path
     assert runtime_root({"XDG_RUNTIME_DIR": str(tmp_path / "absent")}).name.endswith(f"-{os.getuid()}")
     assert runtime_root({}).name.endswith(f"-{os.getuid()}")
+
+
+OWNER = """
+import os, signal, sys
+from pathlib import Path
+from harness.machine.rundir import RunDirectory
+directory = RunDirectory.create(Path(sys.argv[1]), keep=sys.argv[2] == "keep")
+directory.file("large").mkdir()
+print(directory.path, flush=True)
+if sys.argv[2] == "closed":
+    directory.close()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("how", ["killed", "closed"])
+def test_nothing_is_left_of_an_owner_that_is_killed(tmp_path: Path, how: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OWNER, tmp_path / "root", how],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    path = Path(done.stdout.strip())
+    assert path.name.startswith("run-")
+    deadline = time.monotonic() + 10
+    while path.exists():
+        assert time.monotonic() < deadline, "the directory of a killed owner is still there"
+        time.sleep(0.01)
+
+
+def test_its_shell_ends_with_it(tmp_path: Path) -> None:
+    before = set(psutil.Process().children())
+    directory = RunDirectory.create(tmp_path / "root")
+    (shell,) = set(psutil.Process().children()) - before
+    assert shell.name() in {"sh", "dash", "bash"}
+    directory.close()
+    assert not shell.is_running()
