@@ -224,7 +224,7 @@ def host_to_guest_chat(
 def inner_run(tmp_path: Path, artifacts: Artifacts) -> Iterator[Callable[..., inner.InnerRun]]:
     """Return a function that runs pytest on a source text: ``inner_run(source, *options)``.
 
-    With ``share_cache=False`` it is not told where this run's builds are; ``prefix`` is a command to run it by.
+    With ``share_cache=False`` it is not told where this run's builds are; ``prefix`` comes before its command.
     """
     with ExitStack() as stack:
 

@@ -77,6 +77,11 @@ def proof_of(config: pytest.Config) -> Proof:
     return config.stash[PROOF]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that need no guest: what can fail in a moment is to be known in a moment."""
+    items.sort(key=lambda item: not NEEDS_GUEST.isdisjoint(getattr(item, "fixturenames", ())))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Build what the collected tests need, with progress, and say what the run stands on."""

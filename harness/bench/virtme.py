@@ -65,7 +65,7 @@ class Peer:
     timeout: float = SECONDS
 
     def seconds(self) -> float:
-        """Run it; return seconds from its start until the guest's answer was printed.
+        """Run it; return seconds from its start to its end, as a person waits for it.
 
         Raises:
             MachineError: no answer came; nothing of it runs any more.
@@ -82,10 +82,9 @@ class Peer:
         )
         try:
             found = child.expect([_RELEASE, pexpect.EOF, pexpect.TIMEOUT])
-            took = time.monotonic() - start
             if found == 0:
                 child.expect([pexpect.EOF, pexpect.TIMEOUT])
-                return took
+                return time.monotonic() - start
             raise MachineError("running virtme-ng", self._reason(child.before or "", ended=found == 1))
         finally:
             _end(child)
