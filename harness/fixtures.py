@@ -224,7 +224,7 @@ def host_to_guest_chat(
 def inner_run(tmp_path: Path, artifacts: Artifacts) -> Iterator[Callable[..., inner.InnerRun]]:
     """Return a function that runs pytest on a source text: ``inner_run(source, *options)``.
 
-    With ``share_cache=False`` it is not told where this run's builds are; ``prefix`` comes before its command.
+    With ``share_cache=False`` it is not told where this run's builds are; ``prefix`` runs its command.
     """
     with ExitStack() as stack:
 
@@ -271,7 +271,7 @@ def own_mounts() -> list[str]:
     return inner.own_mounts()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def harness_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return a function that runs ``python -m harness`` to its end.
 

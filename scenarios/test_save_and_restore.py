@@ -15,7 +15,7 @@ from harness.reference import abi, cipher
 
 NODE = "/dev/cryptodev0"
 KEY = bytes(range(16))
-CALL_BYTES = 512
+CALL_BYTES, GUST = 512, 8
 # So many answers of a storm have to come after a restore.
 AFTERWARDS = 100
 
@@ -35,7 +35,7 @@ def saved(tmp_path):
 def _detached(machine, name, command):
     """Start a program that outlives every connection: it reads from a pipe and writes to a file."""
     machine.succeed(
-        f"mkfifo /run/{name}.in && : >/run/{name}.out && "
+        f"mkfifo /run/{name}.in; : >/run/{name}.out; "
         f"setsid sh -c 'exec 3<>/run/{name}.in; exec {command} <&3 >/run/{name}.out 2>&1' >/dev/null 2>&1 &"
     )
 
@@ -59,8 +59,11 @@ def _storm(machine, name):
     fd = _wait_for(machine, name, "ok fd=([0-9]+)")
     _tell(machine, name, [f"session {fd} cipher={int(abi.Cipher.AES_CBC)} key={KEY.hex()}"])
     ses = _wait_for(machine, name, "ok ses=([0-9]+)")
-    call = f"crypt {fd} {ses} op=enc src=fill:7:{CALL_BYTES} out=sha256"
-    machine.succeed(f"setsid sh -c 'while :; do echo {call}; done >/run/{name}.in' >/dev/null 2>&1 &")
+    # In gusts: a guest that does nothing else would not let us in either.
+    calls = f"crypt {fd} {ses} op=enc src=fill:7:{CALL_BYTES} out=sha256\\n" * GUST
+    machine.succeed(
+        f"setsid sh -c 'while printf \"{calls}\"; do usleep 5000; done >/run/{name}.in' >/dev/null 2>&1 &"
+    )
 
 
 def _storms_are_right(machine, *names):

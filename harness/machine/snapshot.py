@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tenacity
+
 from harness.errors import MachineError
 from harness.machine.command import Channels, Memory, Plugged, qemu_command
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 SAVE_SECONDS = 30.0
+_STATUS_SECONDS = 0.002
 # Two parts, as the store counts the first and reads the second.
 MEMORY = Path("memory", "ram")
 STATE = "state"
@@ -144,7 +147,7 @@ def write(
     finally:
         # What it did from here on would go to its file, which has to stay as it was at this moment.
         if not memory_in_file:
-            qmp.execute("cont")
+            _go_on(qmp)
     with config.kernel.image.open("rb") as kernel:
         (folder / _KERNEL).write_bytes(kernel.read(_KERNEL_HEAD_BYTES))
     facts = {
@@ -177,6 +180,21 @@ def _finish(qmp: Qmp, doing: str, mark: int) -> None:
     if event.data["status"] != "completed":
         seen = qmp.execute("query-migrate").get("error-desc", event.data["status"])
         raise MachineError(doing, f"QEMU could not: {seen}")
+
+
+def _go_on(qmp: Qmp) -> None:
+    """Let a saved guest run again.
+
+    QEMU tells of a migration's end a moment before it is ready for what comes next, and of that by no event.
+    """
+    tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda answer: answer["status"] == "finish-migrate"),
+        wait=tenacity.wait_fixed(_STATUS_SECONDS),
+        stop=tenacity.stop_after_delay(SAVE_SECONDS),
+        # What it then says to "cont" is the better error.
+        retry_error_callback=lambda _: None,
+    )(qmp.execute, "query-status")
+    qmp.execute("cont")
 
 
 def _capabilities(qmp: Qmp, *, memory_in_file: bool) -> None:
