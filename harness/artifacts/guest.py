@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.artifacts.cache import Store
 
 KIND = "guest"
-# A saved guest takes some 200 MB.  Those of builds that are gone are never asked for again.
+# A saved guest takes some 100 MB.  Those of builds that are gone are never asked for again.
 MOST = 16
 UNUSED_SECONDS = 3600.0
 

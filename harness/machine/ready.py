@@ -35,7 +35,7 @@ def make_ready(config: MachineConfig, folder: Path) -> Snapshot:
     """
     memory = folder / MEMORY
     memory.parent.mkdir()
-    _reserve(memory, config.memory_mib * _MIB)
+    _make_room(memory, config.memory_mib * _MIB)
     machine = VirtualMachine(config)
     try:
         machine.boot(memory_file=memory)
@@ -51,17 +51,23 @@ def make_ready(config: MachineConfig, folder: Path) -> Snapshot:
     return snapshot
 
 
-def _reserve(path: Path, size: int) -> None:
-    """Take the disk space now: a guest that writes to memory for which there is none is killed."""
+def _make_room(path: Path, size: int) -> None:
+    """Make an empty file of ``size`` bytes on a disk that has room for all of them.
+
+    A guest that writes to memory for which there is no room is killed without a word, so the space is taken
+    for a moment.  It is given back, as much of the file stays empty.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.posix_fallocate(descriptor, 0, size)
+        os.ftruncate(descriptor, 0)
+        os.ftruncate(descriptor, size)
     finally:
         os.close(descriptor)
 
 
 def _free_zeros(path: Path) -> None:
-    """Give back what the guest never wrote to; where that is not possible the file stays as it is."""
+    """Give back the pages that hold nothing but zeros; where that is not possible the file stays as it is."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         subprocess.run(["fallocate", "--dig-holes", path], capture_output=True, check=True, timeout=60)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from harness.machine.config import MachineConfig
     from harness.machine.qmp import Qmp
 
-FORMAT = 2
+FORMAT = 3
 SAVE_SECONDS = 30.0
 _STATUS_SECONDS = 0.002
 # Two parts, as the store counts the first and reads the second.
