@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.machine import Accelerator, MachineConfig, VirtualMachine, choose_accelerator
 from harness.machine.lan import Lan
-from harness.machine.ready import make_ready
+from harness.machine.ready import give_back, save_at_rest
 from harness.machine.snapshot import Snapshot, machine_key
 from harness.oracles.kernel_log import KernelLogOracle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from harness.artifacts import Artifacts
     from harness.machine import Proof
@@ -66,7 +67,14 @@ class Room:
     def ready(self, **wishes: Any) -> Snapshot:
         """Return the snapshot that fresh guests of this machine come from; it is made if it is missing."""
         config = self.config(**wishes)
-        return Snapshot(self._artifacts.guest(machine_key(config), lambda folder: make_ready(config, folder)))
+
+        def make(folder: Path) -> None:
+            # What its kernel reported would be in every guest, and in no guest's log.
+            with self._watched(VirtualMachine(config), bool) as machine:
+                saved = save_at_rest(machine, folder)
+            give_back(saved)
+
+        return Snapshot(self._artifacts.guest(machine_key(config), make))
 
     @contextmanager
     def cold(self, told: Callable[[], bool] = bool, **wishes: Any) -> Iterator[VirtualMachine]:

@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING
 from harness.errors import SetupError
 from harness.machine.deadlines import load_of
 from harness.machine.shell import PROMPT
-from harness.machine.snapshot import MEMORY, Snapshot
-from harness.machine.vm import VirtualMachine
+from harness.machine.snapshot import MEMORY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.machine.config import MachineConfig
+    from harness.machine.snapshot import Snapshot
+    from harness.machine.vm import VirtualMachine
 
 _REST_SECONDS = 0.4
 _REST_SHARE = 0.04
 _REST_DEADLINE = 20.0
+_DIG_SECONDS = 60
 _MIB = 1 << 20
 
 
-def make_ready(config: MachineConfig, folder: Path) -> Snapshot:
-    """Boot a guest of ``config`` and save it into ``folder`` as soon as it has nothing left to do.
+def save_at_rest(machine: VirtualMachine, folder: Path) -> Snapshot:
+    """Boot ``machine`` and save it into ``folder`` as soon as it has nothing left to do.
 
     Raises:
         HarnessError: it did not boot, or could not be saved.
@@ -35,20 +36,25 @@ def make_ready(config: MachineConfig, folder: Path) -> Snapshot:
     """
     memory = folder / MEMORY
     memory.parent.mkdir()
-    _make_room(memory, config.memory_mib * _MIB)
-    machine = VirtualMachine(config)
-    try:
-        machine.boot(memory_file=memory)
-        machine.shell.expect_exact(PROMPT)
-        # What the first visitor makes the guest load and look up, later ones find done.
-        machine.succeed("true")
-        machine.ssh.close()
-        _wait_for_rest(machine)
-        snapshot = machine.save(folder)
-    finally:
-        machine.close()
-    _free_zeros(memory)
-    return snapshot
+    _make_room(memory, machine.config.memory_mib * _MIB)
+    machine.boot(memory_file=memory)
+    machine.shell.expect_exact(PROMPT)
+    # What the first visitor makes the guest load and look up, later ones find done.
+    machine.succeed("true")
+    machine.ssh.close()
+    _wait_for_rest(machine)
+    return machine.save(folder)
+
+
+def give_back(snapshot: Snapshot) -> None:
+    """Free the disk space of the memory's pages that hold nothing but zeros, once nobody writes to them.
+
+    Where that is not possible the file stays as it is.
+    """
+    if snapshot.memory is not None:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            command = ["fallocate", "--dig-holes", str(snapshot.memory)]
+            subprocess.run(command, capture_output=True, check=True, timeout=_DIG_SECONDS)
 
 
 def _make_room(path: Path, size: int) -> None:
@@ -64,12 +70,6 @@ def _make_room(path: Path, size: int) -> None:
         os.ftruncate(descriptor, size)
     finally:
         os.close(descriptor)
-
-
-def _free_zeros(path: Path) -> None:
-    """Give back the pages that hold nothing but zeros; where that is not possible the file stays as it is."""
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        subprocess.run(["fallocate", "--dig-holes", path], capture_output=True, check=True, timeout=60)
 
 
 def _wait_for_rest(machine: VirtualMachine) -> None:
