@@ -41,6 +41,9 @@ class InnerRun:
             "harness.plugin",
             "-p",
             "no:cacheprovider",
+            # The tests of an inner run are one story, told in order.
+            "-p",
+            "no:randomly",
             "-c",
             "/dev/null",
         ]
