@@ -106,7 +106,7 @@ def test_a_guest_that_never_comes_up(inner_run):
         def test_nothing_there(vm):
             pass
         """,
-        "--timeout-scale=0.06",
+        "--timeout-scale=0.1",
     )
     output = run.finish(seconds=120)
     assert run.status == 1

@@ -6,6 +6,7 @@ from harness.machine.config import MachineConfig
 from harness.machine.console import KernelLog
 from harness.machine.remote import RemoteProcess, Terminal
 from harness.machine.result import CommandFailedError, CommandResult
+from harness.machine.snapshot import Snapshot
 from harness.machine.trial import boot_under_kvm, choose_accelerator
 from harness.machine.vm import VirtualMachine
 
@@ -17,6 +18,7 @@ __all__ = [
     "MachineConfig",
     "Proof",
     "RemoteProcess",
+    "Snapshot",
     "Terminal",
     "VirtualMachine",
     "boot_under_kvm",
