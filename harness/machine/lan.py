@@ -8,6 +8,7 @@ other guests and remembers it before it passes it on: what a guest has received 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import ipaddress
 import selectors
@@ -72,10 +73,8 @@ class Lan:
         # The switch learns of the new port in its own thread: a selector is not to be changed under a wait.
         self._rope.send(b"+")
         address = ipaddress.IPv4Interface((self.subnet[number], self.subnet.prefixlen))
-        fresh = Identity(lan_address=address)
-        return theirs, Identity(
-            hostname=f"{fresh.hostname}-{number}", lan_address=address, host_key=fresh.host_key
-        )
+        identity = Identity(lan_address=address)
+        return theirs, dataclasses.replace(identity, hostname=f"{identity.hostname}-{number}")
 
     @property
     def pcap(self) -> bytes:
