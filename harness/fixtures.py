@@ -16,6 +16,7 @@ import pytest
 from harness import inner, plugin
 from harness.far import FarMachine
 from harness.oracles.twin import Twin
+from harness.qtest import Cryptodev, QtestMachine
 from harness.room import Room
 from harness.sut.bundled import SystemUnderTest
 from harness.sut.conversation import chat_between_guests, guest_chat
@@ -48,6 +49,34 @@ def devcrypto(artifacts: Artifacts) -> Devcrypto:
 def programs(artifacts: Artifacts) -> Programs:
     """Return the chat programs and the tools, which run on the host as in the guest."""
     return artifacts.programs()
+
+
+@pytest.fixture
+def qtest(artifacts: Artifacts, pytestconfig: pytest.Config) -> Iterator[Callable[..., QtestMachine]]:
+    """Return a function that starts a QEMU without a guest, whose device the test drives itself.
+
+    It takes what :class:`harness.qtest.QtestMachine` takes after ``qemu``.  At the end of the test each QEMU
+    is asked to end, and the test fails if it does not end well.
+    """
+    machines: list[QtestMachine] = []
+
+    def start(*args: Any, **wishes: Any) -> QtestMachine:
+        scale = pytestconfig.stash[plugin.SCALE]
+        machines.append(QtestMachine(artifacts.qemu(), *args, timeout_scale=scale, **wishes))
+        return machines[-1]
+
+    with ExitStack() as ending:
+        # Each one is asked, even after another one has failed.
+        ending.callback(lambda: [ending.callback(machine.stop) for machine in machines])
+        yield start
+
+
+@pytest.fixture
+def cryptodev(qtest: Callable[..., QtestMachine]) -> Cryptodev:
+    """Return the driver of a fresh device with no guest: negotiated, one queue, started."""
+    driver = Cryptodev(qtest())
+    driver.bring_up()
+    return driver
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ SETUP_FAILED = 3
 
 NEEDS_GUEST = frozenset({"room", "proof"})
 NEEDS_PROGRAMS = frozenset({"devcrypto", "programs"})
+NEEDS_QEMU = frozenset({"qtest"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -96,7 +97,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     if not any("scenarios" in Path(arg.partition("::")[0]).parts for arg in config.args):
         return []
-    return _prepare(config, NEEDS_GUEST | NEEDS_PROGRAMS)
+    return _prepare(config, NEEDS_GUEST | NEEDS_PROGRAMS | NEEDS_QEMU)
 
 
 def wanted_by(items: Iterable[pytest.Item]) -> frozenset[str]:
@@ -130,12 +131,14 @@ def _header(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
     if wanted & NEEDS_PROGRAMS:
         artifacts.devcrypto()
         artifacts.programs()
+    if wanted & NEEDS_QEMU:
+        artifacts.qemu()
     if wanted & NEEDS_GUEST:
         proof = proof_of(config)
         Room(artifacts, proof, config.stash[SCALE]).ready()
         lines.append(f"accelerator: {proof.reason}")
         lines.append(f"qemu: {artifacts.qemu().version}, guest kernel: {artifacts.kernel().release}")
-    if wanted & (NEEDS_PROGRAMS | NEEDS_GUEST):
+    if wanted & (NEEDS_PROGRAMS | NEEDS_GUEST | NEEDS_QEMU):
         lines.append(f"cache: {artifacts.settings.cache_dir}")
     return lines
 

@@ -80,6 +80,11 @@ class QemuProcess:
         """The exit status, minus the signal's number if one killed it; None while it runs."""
         return self._running().returncode
 
+    def terminate(self) -> None:
+        """Ask the process to end in good order, by SIGTERM; it may have ended already."""
+        with contextlib.suppress(ProcessLookupError):
+            self._running().terminate()
+
     def kill(self) -> None:
         """Kill the process and wait until it is gone; a process that has ended is left alone."""
         with contextlib.suppress(ProcessLookupError):

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tenacity
-
 from harness.errors import MachineError
+from harness.machine import migration
 from harness.machine.command import Channels, Memory, Plugged, qemu_command
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from harness.machine.qmp import Qmp
 
 FORMAT = 3
-SAVE_SECONDS = 30.0
-_STATUS_SECONDS = 0.002
 # Two parts, as the store counts the first and reads the second.
 MEMORY = Path("memory", "ram")
 STATE = "state"
@@ -41,8 +38,6 @@ _FACTS = "snapshot.json"
 _KERNEL_HEAD_BYTES = 65536
 _CPUINFO = Path("/proc/cpuinfo")
 _CPU_FIELDS = ("vendor_id", "model name", "stepping", "microcode", "flags")
-# A save is no live migration: nothing is gained by sparing the disk.
-_BYTES_PER_SECOND = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -139,15 +134,13 @@ def write(
     os.close(os.open(snapshot.state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     qmp.execute("stop")
     try:
-        _capabilities(qmp, memory_in_file=memory_in_file)
-        qmp.execute("migrate-set-parameters", {"max-bandwidth": _BYTES_PER_SECOND})
-        mark = qmp.mark()
-        qmp.execute("migrate", {"uri": f"file:{snapshot.state}"})
-        _finish(qmp, f"saving the guest to {folder}", mark)
+        migration.send(
+            qmp, snapshot.state, f"saving the guest to {folder}", memory_in_file=memory_in_file
+        )  # fmt: skip
     finally:
         # What it did from here on would go to its file, which has to stay as it was at this moment.
         if not memory_in_file:
-            _go_on(qmp)
+            migration.go_on(qmp)
     with config.kernel.image.open("rb") as kernel:
         (folder / _KERNEL).write_bytes(kernel.read(_KERNEL_HEAD_BYTES))
     facts = {
@@ -165,40 +158,5 @@ def read(qmp: Qmp, snapshot: Snapshot) -> None:
         MachineError: QEMU refused the stream.
         WaitTimeoutError: it did not finish.
     """
-    _capabilities(qmp, memory_in_file=snapshot.memory is not None)
-    mark = qmp.mark()
-    qmp.execute("migrate-incoming", {"uri": f"file:{snapshot.state}"})
-    _finish(qmp, f"restoring the guest from {snapshot.folder}", mark)
-    # It was saved standing still.
-    qmp.execute("cont")
-
-
-def _finish(qmp: Qmp, doing: str, mark: int) -> None:
-    """Wait for the end of a migration and raise its error, if it has one."""
-    ends = {"status": ("completed", "failed", "cancelled")}
-    event = qmp.wait_event("MIGRATION", ends, since=mark, timeout=SAVE_SECONDS)
-    if event.data["status"] != "completed":
-        seen = qmp.execute("query-migrate").get("error-desc", event.data["status"])
-        raise MachineError(doing, f"QEMU could not: {seen}")
-
-
-def _go_on(qmp: Qmp) -> None:
-    """Let a saved guest run again.
-
-    QEMU tells of a migration's end a moment before it is ready for what comes next, and of that by no event.
-    """
-    tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda answer: answer["status"] == "finish-migrate"),
-        wait=tenacity.wait_fixed(_STATUS_SECONDS),
-        stop=tenacity.stop_after_delay(SAVE_SECONDS),
-        # What it then says to "cont" is the better error.
-        retry_error_callback=lambda _: None,
-    )(qmp.execute, "query-status")
-    qmp.execute("cont")
-
-
-def _capabilities(qmp: Qmp, *, memory_in_file: bool) -> None:
-    """Have QEMU tell of its progress, and leave memory that lies in a shared file out of the stream."""
-    wanted = {"events": True, "x-ignore-shared": memory_in_file}
-    listed = [{"capability": name, "state": state} for name, state in wanted.items()]
-    qmp.execute("migrate-set-capabilities", {"capabilities": listed})
+    doing = f"restoring the guest from {snapshot.folder}"
+    migration.receive(qmp, snapshot.state, doing, memory_in_file=snapshot.memory is not None)
