@@ -17,7 +17,7 @@
  *
  * Where a piece begins follows from the lengths in S and O, never from how the
  * driver cut its buffers up.  A chain must add up exactly: one byte missing or
- * one too many is EINVAL.  A reply goes into the last four bytes that the
+ * one too many is EINVAL.  A result goes into the last four bytes that the
  * device may write; where there is no room for one the chain just comes back.
  *
  * S is where the format demands that the device reads from a buffer it may
@@ -45,12 +45,11 @@ enum { TYPE_OPEN, TYPE_CLOSE, TYPE_IOCTL };
 #define CRYPT_OP_BYTES sizeof(struct devcrypto_crypt_op)
 #define IV_BYTES DEVCRYPTO_AES_BLOCK
 
-/* A chain, and how much of an answer was written into it. */
+/* A chain, and what its descriptors really hold. */
 typedef struct Request {
     VirtQueueElement *elem;
-    size_t readable;            /* what the descriptors really hold */
+    size_t readable;
     size_t writable;
-    size_t written;
 } Request;
 
 static void request_read(const Request *req, size_t offset, void *buf,
@@ -59,53 +58,46 @@ static void request_read(const Request *req, size_t offset, void *buf,
     iov_to_buf(req->elem->out_sg, req->elem->out_num, offset, buf, len);
 }
 
-/*
- * A result after a destination that stays as it was.  The used length cannot
- * say that these bytes were written and those before them were not; going by
- * address tells the memory core (which would otherwise hear of the first
- * `written` bytes only, and migration would miss the rest).
- */
-static void request_write_apart(VirtIODevice *vdev, Request *req, size_t offset,
-                                const uint8_t *buf, size_t len)
+static void request_write(const Request *req, size_t offset, const void *buf,
+                          size_t len)
 {
+    iov_from_buf(req->elem->in_sg, req->elem->in_num, offset, buf, len);
+}
+
+/*
+ * The used length has to be a piece at the beginning (virtio 1.2, 2.7.8.2), and
+ * the result is at the end.  So all of a chain counts as written, what stays as
+ * it was with what was there.  In the guest's memory that is so by itself; a
+ * buffer that lies over something else comes as an empty copy, which the core
+ * will write back.  S is read from there, too.
+ */
+static void request_fill_copies(VirtIODevice *vdev, const Request *req)
+{
+    const VirtQueueElement *elem = req->elem;
     unsigned int i;
 
-    for (i = 0; i < req->elem->in_num && len; i++) {
-        size_t room = req->elem->in_sg[i].iov_len;
-        size_t n;
+    for (i = 0; i < elem->in_num; i++) {
+        ram_addr_t offset;
 
-        if (offset >= room) {
-            offset -= room;
-            continue;
+        if (!memory_region_from_host(elem->in_sg[i].iov_base, &offset)) {
+            dma_memory_read(vdev->dma_as, elem->in_addr[i],
+                            elem->in_sg[i].iov_base, elem->in_sg[i].iov_len,
+                            MEMTXATTRS_UNSPECIFIED);
         }
-        n = MIN(room - offset, len);
-        dma_memory_write(vdev->dma_as, req->elem->in_addr[i] + offset, buf, n,
-                         MEMTXATTRS_UNSPECIFIED);
-        buf += n;
-        len -= n;
-        offset = 0;
     }
 }
 
-static void request_write(VirtIODevice *vdev, Request *req, size_t offset,
-                          const void *buf, size_t len)
-{
-    if (offset == req->written) {
-        iov_from_buf(req->elem->in_sg, req->elem->in_num, offset, buf, len);
-    } else {
-        request_write_apart(vdev, req, offset, buf, len);
-    }
-    req->written += len;
-}
-
-static void request_answer(VirtIODevice *vdev, Request *req, int result)
+/* Returns the used length, which has 32 bits. */
+static uint32_t request_answer(const Request *req, int result)
 {
     uint8_t buf[RESULT_BYTES];
 
-    if (req->writable >= sizeof(buf)) {
-        stl_le_p(buf, result);
-        request_write(vdev, req, req->writable - sizeof(buf), buf, sizeof(buf));
+    if (req->writable < sizeof(buf)) {
+        return 0;
     }
+    stl_le_p(buf, result);
+    request_write(req, req->writable - sizeof(buf), buf, sizeof(buf));
+    return MIN(req->writable, UINT32_MAX);
 }
 
 /* For whoever debugs a driver: -d guest_errors tells what was wrong. */
@@ -196,20 +188,9 @@ static int virtio_cryptodev_close(VirtIOCryptodev *c, const Request *req,
     return 0;
 }
 
-void virtio_cryptodev_close_all(VirtIOCryptodev *c)
-{
-    uint32_t i;
-
-    for (i = 0; i < c->conf.max_open_files; i++) {
-        if (test_and_clear_bit(i, c->open_files)) {
-            c->backend->close(&c->files[i]);
-        }
-    }
-}
-
 /* Sessions */
 
-static int virtio_cryptodev_gsession(VirtIOCryptodev *c, Request *req,
+static int virtio_cryptodev_gsession(VirtIOCryptodev *c, const Request *req,
                                      VirtIOCryptodevFile *file)
 {
     uint8_t sop[SESSION_OP_BYTES];
@@ -239,7 +220,7 @@ static int virtio_cryptodev_gsession(VirtIOCryptodev *c, Request *req,
     explicit_bzero(key, sizeof(key));
     if (ret == 0) {
         stl_le_p(sop + offsetof(struct devcrypto_session_op, ses), ses);
-        request_write(VIRTIO_DEVICE(c), req, 0, sop, sizeof(sop));
+        request_write(req, 0, sop, sizeof(sop));
     }
     return ret;
 }
@@ -269,22 +250,12 @@ static uint8_t *virtio_cryptodev_bounce(VirtIOCryptodev *c, size_t len)
     return c->bounce;
 }
 
-void virtio_cryptodev_drop_bounce(VirtIOCryptodev *c)
-{
-    if (c->bounce) {
-        explicit_bzero(c->bounce, c->bounce_size);
-    }
-    g_free(c->bounce);
-    c->bounce = NULL;
-    c->bounce_size = 0;
-}
-
 /*
  * From guest memory to guest memory when source and destination each lie in
  * one piece; a guest that changes them meanwhile spoils nothing but its own
  * result.  Pieces, and buffers that overlap, go through memory of our own.
  */
-static int virtio_cryptodev_work(VirtIOCryptodev *c, Request *req,
+static int virtio_cryptodev_work(VirtIOCryptodev *c, const Request *req,
                                  VirtIOCryptodevFile *file,
                                  const struct devcrypto_crypt_op *op,
                                  const uint8_t iv[IV_BYTES])
@@ -302,11 +273,7 @@ static int virtio_cryptodev_work(VirtIOCryptodev *c, Request *req,
     src = contiguous(req->elem->out_sg, req->elem->out_num, source_at, len);
     dst = contiguous(req->elem->in_sg, req->elem->in_num, 0, len);
     if (src && dst && (src == dst || src + len <= dst || dst + len <= src)) {
-        ret = c->backend->crypt(file, op, iv, src, dst);
-        if (ret == 0) {
-            req->written = len;
-        }
-        return ret;
+        return c->backend->crypt(file, op, iv, src, dst);
     }
 
     bounce = virtio_cryptodev_bounce(c, len);
@@ -316,12 +283,12 @@ static int virtio_cryptodev_work(VirtIOCryptodev *c, Request *req,
     request_read(req, source_at, bounce, len);
     ret = c->backend->crypt(file, op, iv, bounce, bounce);
     if (ret == 0) {
-        request_write(VIRTIO_DEVICE(c), req, 0, bounce, len);
+        request_write(req, 0, bounce, len);
     }
     return ret;
 }
 
-static int virtio_cryptodev_crypt(VirtIOCryptodev *c, Request *req,
+static int virtio_cryptodev_crypt(VirtIOCryptodev *c, const Request *req,
                                   VirtIOCryptodevFile *file)
 {
     const size_t op_end = HEADER_BYTES + CRYPT_OP_BYTES;
@@ -352,7 +319,7 @@ static int virtio_cryptodev_crypt(VirtIOCryptodev *c, Request *req,
 
 /* Requests */
 
-static int virtio_cryptodev_ioctl(VirtIOCryptodev *c, Request *req,
+static int virtio_cryptodev_ioctl(VirtIOCryptodev *c, const Request *req,
                                   int32_t handle, uint32_t command)
 {
     VirtIOCryptodevFile *file = virtio_cryptodev_file(c, handle);
@@ -374,7 +341,7 @@ static int virtio_cryptodev_ioctl(VirtIOCryptodev *c, Request *req,
     }
 }
 
-static int virtio_cryptodev_dispatch(VirtIOCryptodev *c, Request *req)
+static int virtio_cryptodev_dispatch(VirtIOCryptodev *c, const Request *req)
 {
     uint8_t header[HEADER_BYTES] = { 0 };
     uint32_t type;
@@ -404,18 +371,16 @@ static int virtio_cryptodev_dispatch(VirtIOCryptodev *c, Request *req)
     }
 }
 
-size_t virtio_cryptodev_request(VirtIOCryptodev *c, VirtQueueElement *elem,
-                                size_t *bytes)
+uint32_t virtio_cryptodev_request(VirtIOCryptodev *c, VirtQueueElement *elem,
+                                  size_t *bytes)
 {
     Request req = {
         .elem = elem,
         .readable = iov_size(elem->out_sg, elem->out_num),
         .writable = iov_size(elem->in_sg, elem->in_num),
     };
-    int result = virtio_cryptodev_dispatch(c, &req);
 
-    /* From here on a hostile address may have reset the device. */
-    request_answer(VIRTIO_DEVICE(c), &req, result);
     *bytes += req.readable + req.writable;
-    return req.written;
+    request_fill_copies(VIRTIO_DEVICE(c), &req);
+    return request_answer(&req, virtio_cryptodev_dispatch(c, &req));
 }

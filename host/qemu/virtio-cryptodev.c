@@ -115,6 +115,27 @@ static COMPAT_SET_STATUS virtio_cryptodev_set_status(VirtIODevice *vdev,
     return COMPAT_SET_STATUS_DONE;
 }
 
+void virtio_cryptodev_close_all(VirtIOCryptodev *c)
+{
+    uint32_t i;
+
+    for (i = 0; i < c->conf.max_open_files; i++) {
+        if (test_and_clear_bit(i, c->open_files)) {
+            c->backend->close(&c->files[i]);
+        }
+    }
+}
+
+void virtio_cryptodev_drop_bounce(VirtIOCryptodev *c)
+{
+    if (c->bounce) {
+        explicit_bzero(c->bounce, c->bounce_size);
+    }
+    g_free(c->bounce);
+    c->bounce = NULL;
+    c->bounce_size = 0;
+}
+
 static void virtio_cryptodev_reset(VirtIODevice *vdev)
 {
     VirtIOCryptodev *c = VIRTIO_CRYPTODEV(vdev);

@@ -86,11 +86,11 @@ const VirtIOCryptodevBackend *virtio_cryptodev_backend(const char *name,
                                                        Error **errp);
 
 /*
- * Carry out the request in elem and write its answer.  Returns the bytes
- * written; what the chain holds is added to *bytes.
+ * Carry out the request in elem and write its answer.  Returns the used length;
+ * what the chain holds is added to *bytes.
  */
-size_t virtio_cryptodev_request(VirtIOCryptodev *c, VirtQueueElement *elem,
-                                size_t *bytes);
+uint32_t virtio_cryptodev_request(VirtIOCryptodev *c, VirtQueueElement *elem,
+                                  size_t *bytes);
 
 /* Close all that the guest has open; their sessions end. */
 void virtio_cryptodev_close_all(VirtIOCryptodev *c);
