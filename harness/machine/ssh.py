@@ -67,8 +67,10 @@ class Ssh:
             self._configure(deadline.allowed)
             self._transport.connect(hostkey=expected, username=USER, pkey=key)
         except (OSError, EOFError, paramiko.SSHException) as error:
+            refused = isinstance(error, paramiko.AuthenticationException) and self._transport.is_active()
             self.close()
-            reason = lifeline.verdict() if not isinstance(error, paramiko.AuthenticationException) else None
+            # paramiko says that the key was refused, too, when the guest died meanwhile.
+            reason = None if refused else lifeline.verdict()
             raise reason or MachineError(
                 doing, str(error) or type(error).__name__, evidence=evidence()
             ) from error
