@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.artifacts import Artifacts, Progress, Settings
+from harness.artifacts import Artifacts, Flavour, Progress, Settings
 from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
@@ -43,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--qemu-source", type=Path, default=None, metavar="PATH", help="a QEMU tarball or checkout"
     )
     group.addoption("--jobs", type=int, default=None, metavar="N", help="how many compilers run at once")
+    group.addoption("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
     group.addoption("--accel", choices=["auto", *Accelerator], help="auto takes KVM where it was proven")
     group.addoption("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
 
@@ -57,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
             cache_dir=config.getoption("--cache-dir"),
             qemu_source=config.getoption("--qemu-source"),
             jobs=config.getoption("--jobs"),
+            flavour=config.getoption("--flavour"),
         )
         config.stash[SCALE] = config.getoption("--timeout-scale") or timeout_scale()
     except HarnessError as error:

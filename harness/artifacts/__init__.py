@@ -11,6 +11,7 @@ import filelock
 
 from harness.artifacts.cache import NotBuiltError, Store
 from harness.artifacts.compile import Compiler, Devcrypto, Driver, Programs
+from harness.artifacts.flavour import Flavour
 from harness.artifacts.guest import saved_guest
 from harness.artifacts.image import Image, ImageBuilder
 from harness.artifacts.kernel import Kernel, KernelBuilder
@@ -43,7 +44,7 @@ class Artifacts:
         self.settings = settings
         self._store = Store(settings.cache_dir, progress, building=building)
         self._packages = PackageSource(self._store)
-        self._compiler = Compiler(self._store, settings.jobs)
+        self._compiler = Compiler(self._store, settings.jobs, settings.flavour)
 
     def qemu(self) -> QemuBuild:
         """Return QEMU with the device."""
@@ -155,6 +156,7 @@ __all__ = [
     "Artifacts",
     "Devcrypto",
     "Driver",
+    "Flavour",
     "Image",
     "Kernel",
     "NotBuiltError",

@@ -20,7 +20,7 @@ from harness.artifacts.debian import GoneError
 from harness.artifacts.digest import file_digest, key_of
 from harness.artifacts.process import Job, run
 from harness.artifacts.qemu_source import DebianQemu, QemuSource, given_source, version_of
-from harness.artifacts.settings import Settings, source_folder
+from harness.artifacts.settings import REPOSITORY, Settings, source_folder
 from harness.artifacts.storage import FullDiskError, locked, remove
 from harness.errors import ArtifactError
 
@@ -88,12 +88,14 @@ class QemuBuild:
         firmware: the folder for its option ``-L``.
         version: QEMU's version ("10.0.2").
         identity: names all that it was built from.
+        environment: names and values that it has to be started with.
     """
 
     binary: Path
     firmware: Path
     version: str
     identity: str
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 class QemuBuilder:
@@ -126,7 +128,8 @@ class QemuBuilder:
         source, version = self._source()
         firmware = self._packages.pinned("firmware", FIRMWARE_PACKAGES)
         ours = self._our_files()
-        configuration = key_of(DEVICES, *CONFIGURE, *TOOLS)
+        flavour = self._settings.flavour
+        configuration = key_of(DEVICES, *CONFIGURE, *flavour.configure, *TOOLS)
         machine = key_of(platform.machine(), self._packages.codename, compiler_version("cc"))
         identity = key_of(
             *("qemu", LAYOUT, source.key, configuration, machine),
@@ -153,6 +156,7 @@ class QemuBuilder:
             firmware=entry / "firmware",
             version=version or (entry / "version").read_text(),
             identity=identity,
+            environment=flavour.environment(REPOSITORY),
         )
 
     @staticmethod
@@ -191,7 +195,8 @@ class QemuBuilder:
             cure=f"when it misses a library: {INSTALL_CURE}",
         )
         download = ["--disable-download"] if offline else []
-        run([tree / "src" / "configure", *CONFIGURE, *download, f"--python={tools}/bin/python"], job)
+        options = [*CONFIGURE, *self._settings.flavour.configure, *download]
+        run([tree / "src" / "configure", *options, f"--python={tools}/bin/python"], job)
 
     def _ninja(self, tree: Path, step: Step) -> None:
         tools = self._tools()

@@ -215,6 +215,7 @@ class QtestMachine:
                 output=self._output,
                 pass_fds=(theirs.fileno(), its_monitor.fileno(), self._state),
                 on_exit=lambda _: self._ended(),
+                environment=self._qemu.environment,
             )
         except BaseException:
             self._resources.close()
