@@ -12,6 +12,9 @@ import platform
 import shutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.artifacts.cache import Recipe
@@ -25,7 +28,7 @@ from harness.artifacts.storage import FullDiskError, locked, remove
 from harness.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from harness.artifacts.packages import PackageSource
     from harness.artifacts.progress import Step
@@ -77,6 +80,7 @@ PATCHED = frozenset((*ADDITIONS, ROMS, DEVICES_FILE))
 PIP_SECONDS = 300.0
 CONFIGURE_SECONDS = 300.0
 BUILD_SECONDS = 5400.0
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -105,29 +109,40 @@ class QemuBuilder:
         self._packages, self._settings, self._store = packages, settings, packages.store
         self._logs = self._store.root / "logs"
 
-    def get(self) -> QemuBuild:
+    def get(self, changes: Mapping[str, str] = NOTHING) -> QemuBuild:
         """Return a QEMU made of the source, our configuration and our files as they are now.
+
+        Args:
+            changes: texts that stand for files of ours: path in the repository → text.
 
         Raises:
             HarnessError: the source cannot be had, or the build failed.
         """
+        with TemporaryDirectory() as folder:
+            ours = self._our_files()
+            for number, (name, text) in enumerate(changes.items()):
+                changed = Path(folder) / f"{number}-{Path(name).name}"
+                changed.write_text(text)
+                ours[_place_of(name, ours)] = changed
+            return self._newest(ours)
+
+    def _newest(self, ours: dict[str, Path]) -> QemuBuild:
         try:
-            return self._get()
+            return self._get(ours)
         except GoneError as error:
             self._store.progress.note(f"{error.seen}: looking what the archive has instead")
             self._packages.forget("firmware", FIRMWARE_PACKAGES)
             DebianQemu(self._packages).forget()
-            return self._get()
+            return self._get(ours)
 
     def _source(self) -> tuple[QemuSource, str]:
         if self._settings.qemu_source is None:
             return DebianQemu(self._packages).get()
         return given_source(self._settings.qemu_source, self._logs / "qemu-unpack.log"), ""
 
-    def _get(self) -> QemuBuild:
+    def _get(self, ours: dict[str, Path]) -> QemuBuild:
         source, version = self._source()
         firmware = self._packages.pinned("firmware", FIRMWARE_PACKAGES)
-        ours = self._our_files()
         flavour = self._settings.flavour
         configuration = key_of(DEVICES, *CONFIGURE, *flavour.configure, *TOOLS)
         machine = key_of(platform.machine(), self._packages.codename, compiler_version("cc"))
@@ -270,6 +285,15 @@ def overlay(source: QemuSource, target: Path, ours: dict[str, Path]) -> None:
     # Debian removes the binary firmware from the source: its meson.build must not ask for it.
     _write_if_other(target / ROMS, source.read(target, ROMS) if has_firmware else "roms = []\n")
     _write_if_other(target / DEVICES_FILE, DEVICES)
+
+
+def _place_of(name: str, ours: Mapping[str, Path]) -> str:
+    """Return the path in QEMU's source of a file of ours, by its path in the repository."""
+    file = source_folder(str(Path(name).parent)) / Path(name).name
+    for place, path in ours.items():
+        if path == file:
+            return place
+    raise ArtifactError("changing the device", f"{name} is not part of it")
 
 
 def _write_if_other(path: Path, text: str) -> None:

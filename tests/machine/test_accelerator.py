@@ -67,7 +67,7 @@ def test_the_outcome_is_kept(tmp_path: Path, device: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"qemu": SimpleNamespace(identity="q2", environment=())}, {"kernel": SimpleNamespace(identity="k2")}],
+    [{"qemu": SimpleNamespace(identity="q2")}, {"kernel": SimpleNamespace(identity="k2")}],
 )
 def test_it_holds_for_what_was_tried_only(
     tmp_path: Path, device: Path, changes: dict[str, SimpleNamespace]
