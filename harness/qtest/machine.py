@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Below lie the legacy video and firmware areas of a PC, and QEMU's own microvm firmware.
 FIRST_ADDRESS = 1 << 20
+# Where the devices' interrupt lines end; for QtestClient.intercept_interrupts().
+INTERRUPT_CONTROLLER = "/machine/ioapic"
 STOP_SECONDS = 20.0
 # What AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer begin a report with.
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error: |SUMMARY: \w+Sanitizer")

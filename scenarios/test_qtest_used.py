@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""virtio 1.2, sections 2.7.8 (used ring), 2.7.13, 2.7.14 and 2.8.1 to 2.8.12: what comes back, and how often."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.qtest import Buffer, Feature, Interrupt, PackedQueue, Used, chain
+from harness.reference import wire
+from harness.reference.abi import Cipher, CryptOp, Op, SessionOp
+from scenarios.qtest_helpers import BLANK, IV, KEY, fresh, result_of, settle
+
+OPEN = chain([bytes(4)], [BLANK])
+# Of a handle that is none: one descriptor, to read, and no answer.
+ONE_PIECE = [Buffer(b"".join(wire.Close(-1).readable))]
+
+
+def requests(handle, ses):
+    """Return every request that has an answer, some that succeed and some that do not."""
+    good, bad = SessionOp(cipher=Cipher.AES_CBC, keylen=16), SessionOp(cipher=99, keylen=16)
+    crypt, wrong = CryptOp(ses=ses, op=Op.ENCRYPT, len=64), CryptOp(ses=ses, op=7, len=64)
+    return {
+        "open": wire.Open(),
+        "session": wire.Session(handle, good, KEY),
+        "no such cipher": wire.Session(handle, bad, KEY),
+        "session of no file": wire.Session(handle + 5, good, KEY),
+        "crypt": wire.Crypt(handle, crypt, bytes(range(64)), IV),
+        "no such operation": wire.Crypt(handle, wrong, bytes(range(64)), IV),
+        "crypt in no file": wire.Crypt(-1, crypt, bytes(range(64)), IV),
+        "free": wire.Free(handle, ses),
+    }
+
+
+@pytest.mark.parametrize("name", list(requests(0, 0)))
+def test_2_7_8_2_the_used_length_is_what_was_written_from_the_beginning(cryptodev_any, name):
+    """2.7.8.2: the device has written at least ``len`` bytes from the first device-writable buffer on.
+
+    An answer lies in the last four of them.  So all count as written, those that stay as they were too; and
+    the used length is never 0 where there is an answer.
+    """
+    driver = cryptodev_any
+    handle = driver.open()
+    request = requests(handle, driver.session(handle, KEY))[name]
+    done = driver.send(request.readable, request.initial)
+    before = b"".join(request.initial)
+    assert done.length == len(before)
+    written = b"".join(done.written)
+    assert written[-4:] != before[-4:]
+    reply = request.reply(tuple(written[start : start + size] for start, size in places(request.writable)))
+    if reply.result < 0:
+        assert written[:-4] == before[:-4]
+
+
+def places(sizes):
+    """Return where pieces of these sizes begin, and the sizes."""
+    return [(sum(sizes[:index]), size) for index, size in enumerate(sizes)]
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 3])
+def test_2_7_8_2_no_room_for_an_answer(cryptodev_any, room):
+    """2.7.8.2: a chain without room for an answer comes back untouched, with a used length of 0."""
+    driver = cryptodev_any
+    for request in requests(0, 0).values():
+        done = driver.send(request.readable, [BLANK[:room]])
+        assert done.length == 0
+        assert b"".join(done.written) == BLANK[:room]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 63, 64])
+def test_2_7_14_one_kick_uses_all_that_is_offered_once_and_in_order(cryptodev_any, count):
+    """2.7.14, 2.8.12: one notification is enough for all chains; each is given back once, in order."""
+    driver = cryptodev_any
+    ring = driver.queue()
+    chains = [ring.lay(OPEN) for _ in range(count)]
+    for laid in chains:
+        ring.offer(laid)
+    ring.kick()
+    settle(driver)
+    assert ring.take() == [Used(laid.head, 4) for laid in chains]
+    assert [result_of(laid.written()) for laid in chains] == list(range(count))
+    assert driver.transport.interrupt_status == Interrupt.USED_BUFFER
+
+
+@pytest.mark.parametrize("size", [8, 16, 128, 1024])
+def test_2_7_13_a_full_queue(cryptodev_any, size):
+    """2.7.13: a queue takes as many buffers as its size, and all come back after one notification."""
+    driver = cryptodev_any
+    driver.negotiate()
+    ring = driver.queue(size=size)
+    driver.start()
+    for _ in range(3):
+        chains = [ring.lay(ONE_PIECE) for _ in range(size)]
+        for laid in chains:
+            ring.offer(laid)
+        ring.kick()
+        assert ring.wait(size) == [Used(laid.head, 0) for laid in chains]
+
+
+def test_2_7_13_a_chain_of_the_whole_queue(cryptodev_any):
+    """2.7.5: the queue size is the longest chain that there can be, and it is answered."""
+    driver = cryptodev_any
+    size = driver.queue().size
+    request = b"".join(wire.Open().readable)
+    # Four bytes to read, four to write, each a descriptor; the rest of the queue is bytes too many.
+    done = driver.send([request[index : index + 1] for index in range(4)], [bytes([b]) for b in BLANK])
+    assert result_of(done.written) == 0
+    done = driver.send([bytes(1)] * (size - 4), [bytes([b]) for b in BLANK])
+    assert (done.length, result_of(done.written)) == (4, -22)
+
+
+def test_2_7_10_2_notifications_of_nothing(cryptodev_any):
+    """2.7.10.2: spurious notifications use nothing and interrupt nobody, and what was used is used once."""
+    driver = cryptodev_any
+    ring = driver.queue()
+    for expected in (0, 1, 2):
+        for _ in range(5):
+            ring.kick()
+        settle(driver)
+        assert ring.take() == []
+        assert driver.transport.interrupt_status == 0
+        laid = ring.lay(OPEN)
+        ring.offer(laid)
+        for _ in range(5):
+            ring.kick()
+        settle(driver)
+        assert ring.take() == [Used(laid.head, 4)]
+        assert result_of(laid.written()) == expected
+        driver.transport.acknowledge(Interrupt.USED_BUFFER)
+
+
+def test_2_7_14_more_than_one_turn_of_the_device(qtest):
+    """2.7.14: 12 MiB of data, three times what the device does in one go, need one notification."""
+    driver = fresh(qtest, memory_mib=32)
+    driver.bring_up(Feature.VERSION_1)
+    handle = driver.open()
+    ses = driver.session(handle, KEY)
+    ring = driver.queue()
+    size = 1 << 20
+    operation = CryptOp(ses=ses, op=Op.ENCRYPT, len=size)
+    one = wire.Crypt(handle, operation, bytes(size), IV)
+    # Chains may share buffers; the last one's destination is looked at.
+    laid = ring.lay(chain(one.readable, one.initial))
+    for _ in range(6):
+        ring.offer(laid)
+    driver.transport.acknowledge(Interrupt.USED_BUFFER)
+    ring.kick()
+    assert ring.wait(6) == [Used(laid.head, size + 4)] * 6
+    assert result_of(laid.written()) == 0
+    assert driver.transport.interrupt_status == Interrupt.USED_BUFFER
+
+
+def test_2_7_13_the_indices_wrap(cryptodev):
+    """2.7.13.3: the indices wrap at 65536, and nothing is lost or repeated there."""
+    ring = cryptodev.split_queue()
+    chains = [ring.lay(ONE_PIECE) for _ in range(ring.size)]
+    for laid in chains:
+        ring.offer(laid)
+    assert [laid.head for laid in chains] == list(range(ring.size))
+    # The available ring stays as it is from here on: its index alone offers all chains again.
+    for lap in range(1, 65536 // ring.size + 2):
+        ring.set_available_index(lap * ring.size)
+        ring.kick()
+    assert ring.used_index == (65536 // ring.size + 1) * ring.size & 0xFFFF == ring.size
+
+
+@pytest.mark.parametrize("size", [8, 9, 13, 128])
+def test_2_8_1_the_wrap_counters(qtest, size):
+    """2.8.1: at the ring's end the wrap counters change, also in the middle of a chain, at any ring size."""
+    driver = fresh(qtest, "packed=on,max-open-files=256")
+    driver.negotiate()
+    ring = driver.queue(size=size)
+    assert isinstance(ring, PackedQueue)
+    driver.start()
+    for expected in range(2 * size):
+        # Three descriptors: no divisor of these sizes but of 9, where the chain ends with the ring.
+        done = driver.request(chain([bytes(2), bytes(2)], [BLANK]))
+        assert (done.length, result_of(done.written)) == (4, expected)
+
+
+def test_2_8_6_one_used_descriptor_for_a_chain(qtest):
+    """2.8.6: the device writes one used descriptor for a chain, in the place of its first one."""
+    driver = fresh(qtest, "packed=on")
+    ring = driver.queue()
+    before = driver.machine.client.read(ring.descriptors, 16 * ring.size)
+    laid = ring.lay(chain([b"\0", b"\0", b"\0", b"\0"], [BLANK]))
+    ring.offer(laid)
+    offered = driver.machine.client.read(ring.descriptors, 16 * ring.size)
+    ring.kick()
+    settle(driver)
+    after = driver.machine.client.read(ring.descriptors, 16 * ring.size)
+    assert before != offered != after
+    assert after[16:] == offered[16:]
+    identity, flags = int.from_bytes(after[12:14], "little"), int.from_bytes(after[14:16], "little")
+    assert (identity, int.from_bytes(after[8:12], "little")) == (laid.head, 4)
+    # QEMU leaves out WRITE, which says that the length counts (section 2.8.3).
+    assert flags & (1 << 7 | 1 << 15) == 1 << 7 | 1 << 15
+
+
+def test_2_8_12_chains_and_tables_in_one_ring(cryptodev_any):
+    """2.8.5, 2.7.5.3: direct chains and indirect tables take turns in one ring and come back in order."""
+    driver = cryptodev_any
+    ring = driver.queue()
+    for lap in range(12):
+        chains = [ring.lay(OPEN, indirect=number % 2 == 1) for number in range(5)]
+        for laid in chains:
+            ring.offer(laid)
+        ring.kick()
+        assert ring.wait(5) == [Used(laid.head, 4) for laid in chains]
+        assert [result_of(laid.written()) for laid in chains] == list(range(5 * lap, 5 * lap + 5))
