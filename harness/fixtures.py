@@ -81,7 +81,7 @@ def cryptodev(qtest: Callable[..., QtestMachine]) -> Cryptodev:
 
 @pytest.fixture(params=["split", "packed", "legacy"])
 def cryptodev_any(qtest: Callable[..., QtestMachine], request: pytest.FixtureRequest) -> Cryptodev:
-    """Return the same; the test runs three times: with a split and a packed ring, and over legacy registers."""
+    """Return the same; the test runs three times: over a split ring, a packed one, and legacy registers."""
     kind = request.param
     driver = Cryptodev(qtest(properties="packed=on" if kind == "packed" else "", legacy=kind == "legacy"))
     driver.bring_up()
