@@ -43,6 +43,14 @@ def lay_apart(driver: VirtioDriver, buffers: Sequence[Buffer]) -> Laid:
     return Laid(driver.machine.client, driver.machine.memory, buffers)
 
 
+def descriptors_of(laid: Laid) -> list[Descriptor]:
+    """Return good descriptors of buffers, not chained yet."""
+    return [
+        Descriptor(address, len(buffer.data), DescFlag.WRITE if buffer.writable else 0)
+        for address, buffer in zip(laid.addresses, laid.buffers, strict=True)
+    ]
+
+
 def settle(driver: VirtioDriver) -> None:
     """Let QEMU's main loop turn until whatever the device has put off is done.
 

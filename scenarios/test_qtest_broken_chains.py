@@ -12,12 +12,12 @@ import pytest
 
 from harness.qtest import DescFlag, Descriptor, Feature, PackedQueue, Status, chain
 from harness.qtest.mmio import FIRST_SLOT
-from harness.qtest.ring import Laid
 from harness.reference.wire import Syscall
 from scenarios.qtest_helpers import (
     BLANK,
     assert_alive,
     assert_needs_reset,
+    descriptors_of,
     fresh,
     lay_apart,
     offer_raw,
@@ -33,14 +33,6 @@ OPEN = chain([bytes(4)], [BLANK])
 def parts(cryptodev_any):
     """Return the two buffers of an open request, with nothing that describes them."""
     return lay_apart(cryptodev_any, OPEN)
-
-
-def buffers(laid: Laid):
-    """Return good descriptors of buffers."""
-    return [
-        Descriptor(address, len(buffer.data), WRITE if buffer.writable else 0)
-        for address, buffer in zip(laid.addresses, laid.buffers, strict=True)
-    ]
 
 
 def refused(driver, parts, descriptors):
@@ -68,14 +60,14 @@ def borne(driver, parts, descriptors):
 @pytest.mark.parametrize("which", [0, 1], ids=["readable", "writable"])
 def test_2_7_5_a_descriptor_of_no_bytes(cryptodev_any, parts, which):
     """2.7.5: a descriptor of length 0 describes no buffer; the device stops at it."""
-    descriptors = buffers(parts)
+    descriptors = descriptors_of(parts)
     descriptors[which] = Descriptor(descriptors[which].address, 0, descriptors[which].flags)
     refused(cryptodev_any, parts, descriptors)
 
 
 def test_2_7_4_2_writable_before_readable(cryptodev_any, parts):
     """2.7.4.2: what the device may write comes after what it may read; otherwise it stops."""
-    refused(cryptodev_any, parts, buffers(parts)[::-1])
+    refused(cryptodev_any, parts, descriptors_of(parts)[::-1])
 
 
 @pytest.mark.parametrize("writable", [False, True], ids=["read", "written"])
@@ -96,7 +88,7 @@ def test_2_7_5_a_buffer_that_is_no_memory(cryptodev, where, writable):
     }[where]
     for size in (1, 4, 4096, 8192, 1 << 20, 0xFFFFFFFF):
         parts = lay_apart(cryptodev, OPEN)
-        descriptors = buffers(parts)
+        descriptors = descriptors_of(parts)
         descriptors[int(writable)] = Descriptor(address, size, WRITE if writable else 0)
         borne(cryptodev, parts, descriptors)
 
@@ -109,7 +101,7 @@ def test_2_8_5_a_buffer_that_is_no_memory(qtest, address):
     where = {"behind the memory": end, "across its end": end - 2, "across 2^64": (1 << 64) - 2}[address]
     for size in (4, 8192, 0xFFFFFFFF):
         parts = lay_apart(driver, OPEN)
-        borne(driver, parts, [buffers(parts)[0], Descriptor(where, size, WRITE)])
+        borne(driver, parts, [descriptors_of(parts)[0], Descriptor(where, size, WRITE)])
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
@@ -117,7 +109,7 @@ def test_2_7_5_2_a_chain_that_loops(cryptodev, length):
     """2.7.5.2: a chain that comes back to one of its descriptors is no chain; the device stops."""
     parts = lay_apart(cryptodev, OPEN)
     ring = cryptodev.split_queue()
-    readable = buffers(parts)[0]
+    readable = descriptors_of(parts)[0]
     for index in range(length):
         following = (index + 1) % length
         ring.set_descriptor(index, Descriptor(readable.address, 4, NEXT, following))
@@ -132,7 +124,7 @@ def test_2_8_17_a_chain_longer_than_the_ring(qtest):
     driver = fresh(qtest, "packed=on")
     parts = lay_apart(driver, OPEN)
     ring = driver.queue()
-    readable = buffers(parts)[0]
+    readable = descriptors_of(parts)[0]
     offer_raw(ring, [Descriptor(readable.address, 4, NEXT)] * ring.size)
     ring.kick()
     assert parts.written() == (BLANK,)
@@ -143,7 +135,7 @@ def test_2_8_17_a_chain_longer_than_the_ring(qtest):
 def test_2_7_5_next_is_within_the_table(cryptodev, following):
     """2.7.5: ``next`` is an index of the descriptor table; beyond its end the device stops."""
     parts = lay_apart(cryptodev, OPEN)
-    readable, writable = buffers(parts)
+    readable, writable = descriptors_of(parts)
     ring = cryptodev.split_queue()
     ring.set_descriptor(0, Descriptor(readable.address, 4, NEXT, following))
     ring.set_descriptor(1, writable)
@@ -201,7 +193,7 @@ def chained(descriptors):
 @pytest.mark.parametrize("length", [0, 1, 8, 15, 17, 31, 33, 0xFFFFFFFF])
 def test_2_7_5_3_the_length_of_an_indirect_table(cryptodev_any, parts, length):
     """2.7.5.3, 2.8.7: an indirect table is a number of descriptors, 16 bytes each, and not none."""
-    table = chained(buffers(parts))
+    table = chained(descriptors_of(parts))
     refused(cryptodev_any, parts, [indirect(cryptodev_any, table, length=length)])
 
 
@@ -217,7 +209,7 @@ def test_2_7_5_3_1_an_indirect_table_that_is_no_memory(cryptodev_any, parts):
 def test_2_7_5_3_1_a_loop_in_an_indirect_table(cryptodev):
     """2.7.5.2, 2.7.5.3: a chain that loops within an indirect table stops the device."""
     parts = lay_apart(cryptodev, OPEN)
-    readable, _ = buffers(parts)
+    readable, _ = descriptors_of(parts)
     table = [Descriptor(readable.address, 4, NEXT, 1), Descriptor(readable.address, 4, NEXT, 0)]
     refused(cryptodev, parts, [indirect(cryptodev, table)])
 
@@ -226,7 +218,7 @@ def test_2_7_5_3_1_a_loop_in_an_indirect_table(cryptodev):
 def test_2_7_5_3_next_is_within_the_indirect_table(cryptodev, following):
     """2.7.5.3: ``next`` of an indirect descriptor is an index of its table; beyond it the device stops."""
     parts = lay_apart(cryptodev, OPEN)
-    readable, writable = buffers(parts)
+    readable, writable = descriptors_of(parts)
     table = [Descriptor(readable.address, 4, NEXT, following), writable]
     refused(cryptodev, parts, [indirect(cryptodev, table)])
 
@@ -234,21 +226,21 @@ def test_2_7_5_3_next_is_within_the_indirect_table(cryptodev, following):
 @pytest.mark.parametrize("which", ["no bytes", "writable first"])
 def test_2_7_5_3_the_descriptors_of_an_indirect_table(cryptodev_any, parts, which):
     """2.7.5.3, 2.8.7: within an indirect table hold the rules of a chain: order, and no empty buffer."""
-    readable, writable = buffers(parts)
+    readable, writable = descriptors_of(parts)
     table = [Descriptor(readable.address, 0), writable] if which == "no bytes" else [writable, readable]
     refused(cryptodev_any, parts, [indirect(cryptodev_any, chained(table))])
 
 
 def test_2_7_5_3_1_an_indirect_table_with_more_than_can_be_mapped(cryptodev_any, parts):
     """2.7.5.3.1: a chain longer than the device can take, 1024 buffers in QEMU, stops it."""
-    readable, writable = buffers(parts)
+    readable, writable = descriptors_of(parts)
     table = [*[Descriptor(readable.address, 1)] * 1024, writable]
     refused(cryptodev_any, parts, [indirect(cryptodev_any, chained(table))])
 
 
 def test_2_7_5_3_1_a_table_within_a_table(cryptodev_any, parts):
     """2.7.5.3.1: one table per descriptor: INDIRECT within a table is not followed, and does no harm."""
-    inner = indirect(cryptodev_any, chained(buffers(parts)))
+    inner = indirect(cryptodev_any, chained(descriptors_of(parts)))
     ring = cryptodev_any.queue()
     offer_raw(ring, [indirect(cryptodev_any, [inner])])
     ring.kick()
@@ -260,8 +252,8 @@ def test_2_7_5_3_1_a_table_within_a_table(cryptodev_any, parts):
 
 def test_2_7_5_3_1_indirect_and_next(cryptodev_any, parts):
     """2.7.5.3.1: INDIRECT and NEXT in one descriptor are refused or harmless."""
-    table = indirect(cryptodev_any, chained(buffers(parts)), flags=NEXT)
-    borne(cryptodev_any, parts, [table, buffers(parts)[1]])
+    table = indirect(cryptodev_any, chained(descriptors_of(parts)), flags=NEXT)
+    borne(cryptodev_any, parts, [table, descriptors_of(parts)[1]])
 
 
 def test_2_7_5_3_1_indirect_without_the_feature(cryptodev_any):
@@ -269,13 +261,13 @@ def test_2_7_5_3_1_indirect_without_the_feature(cryptodev_any):
     driver = cryptodev_any
     driver.bring_up(driver.features & ~Feature.INDIRECT_DESC)
     parts = lay_apart(driver, OPEN)
-    borne(driver, parts, [indirect(driver, chained(buffers(parts)))])
+    borne(driver, parts, [indirect(driver, chained(descriptors_of(parts)))])
 
 
 def test_2_7_5_3_2_write_is_ignored_in_what_refers_to_a_table(cryptodev_any, parts):
     """2.7.5.3.2, 2.8.7: WRITE in the descriptor that refers to an indirect table is ignored."""
     ring = cryptodev_any.queue()
-    offer_raw(ring, [indirect(cryptodev_any, chained(buffers(parts)), flags=WRITE)])
+    offer_raw(ring, [indirect(cryptodev_any, chained(descriptors_of(parts)), flags=WRITE)])
     ring.kick()
     settle(cryptodev_any)
     assert result_of(parts.written()) == 0
@@ -285,8 +277,8 @@ def test_2_8_7_only_write_counts_in_an_indirect_table(qtest):
     """2.8.7: in an indirect table of the packed ring all flags but WRITE are ignored, and the buffer id."""
     driver = fresh(qtest, "packed=on")
     parts = lay_apart(driver, OPEN)
-    table = indirect(driver, buffers(parts))
-    for index, one in enumerate(buffers(parts)):
+    table = indirect(driver, descriptors_of(parts))
+    for index, one in enumerate(descriptors_of(parts)):
         driver.machine.client.writew(table.address + 16 * index + 12, 0x7777)
         driver.machine.client.writew(table.address + 16 * index + 14, 0xFFFD | one.flags)
     ring = driver.queue()
@@ -299,7 +291,7 @@ def test_2_8_7_only_write_counts_in_an_indirect_table(qtest):
 def test_2_7_5_3_2_a_chain_that_ends_in_a_table(cryptodev):
     """2.7.5.3.2: plain descriptors and then an indirect one: what comes of it harms nothing."""
     parts = lay_apart(cryptodev, OPEN)
-    readable, writable = buffers(parts)
+    readable, writable = descriptors_of(parts)
     # The standard wants it handled; QEMU looks for a table in the first descriptor only, and takes this one
     # for four times four readable bytes.
     borne(cryptodev, parts, [readable, indirect(cryptodev, [writable])])

@@ -59,7 +59,13 @@ def test_2_7_7_2_used_event_asks_for_one_interrupt(cryptodev):
     serve(cryptodev)
     assert [serve(cryptodev) for _ in range(5)] == [False, False, True, False, False]
     # In the middle of a batch, at its end, just behind it, at its beginning, and long past.
-    for wanted, count, expected in ((7, 4, True), (13, 4, True), (18, 4, False), (18, 4, True), (2, 4, False)):
+    for wanted, count, expected in (
+        (7, 4, True),
+        (13, 4, True),
+        (18, 4, False),
+        (18, 4, True),
+        (2, 4, False),
+    ):
         ring.set_used_event(wanted)
         assert serve(cryptodev, count) is expected, wanted
 
@@ -119,7 +125,7 @@ def test_2_8_10_a_descriptor_asks_for_an_interrupt(qtest):
     """2.8.10, 2.8.14: with EVENT_IDX only the use of the descriptor that the driver names interrupts."""
     driver = fresh(qtest, "packed=on")
     driver.negotiate()
-    ring = driver.queue(size=16)
+    ring = driver.packed_queue(size=16)
     driver.start()
     # Each chain takes two descriptors: the one at 6 belongs to the fourth.
     ring.set_used_event(6, wrap=True)

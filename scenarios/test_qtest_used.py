@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.qtest import Buffer, Feature, Interrupt, PackedQueue, Used, chain
+from harness.qtest import Buffer, Feature, Interrupt, Used, chain
 from harness.reference import wire
 from harness.reference.abi import Cipher, CryptOp, Op, SessionOp
 from scenarios.qtest_helpers import BLANK, IV, KEY, fresh, result_of, settle
@@ -168,8 +168,7 @@ def test_2_8_1_the_wrap_counters(qtest, size):
     """2.8.1: at the ring's end the wrap counters change, also in the middle of a chain, at any ring size."""
     driver = fresh(qtest, "packed=on,max-open-files=256")
     driver.negotiate()
-    ring = driver.queue(size=size)
-    assert isinstance(ring, PackedQueue)
+    driver.packed_queue(size=size)
     driver.start()
     for expected in range(2 * size):
         # Three descriptors: no divisor of these sizes but of 9, where the chain ends with the ring.
