@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import random
 import struct
 
 import pytest
@@ -35,8 +34,8 @@ def bytewise(data):
 
 
 def oddly(data):
-    """Cut at odd places, the same at each call."""
-    places = sorted(random.Random(len(data)).sample(range(len(data) + 1), min(5, len(data))))
+    """Cut where no field ends: after 3 bytes, 5 more, 7 more, and so on."""
+    places = [3, 8, 15, 24, 35, 48, 63]
     return [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)]
 
 
@@ -58,14 +57,16 @@ def call(driver, request, pieces, *, indirect):
 
 
 @pytest.mark.parametrize("indirect", [False, True], ids=["direct", "indirect"])
-@pytest.mark.parametrize("pieces", list(CUTS))
-def test_2_7_4_1_every_request_cut_in_every_way(cryptodev_any, pieces, indirect):
+def test_2_7_4_1_every_request_cut_in_every_way(cryptodev_any, indirect):
     """2.7.4.1: each request is the same request over any arrangement of its descriptors."""
-    driver, cutting = cryptodev_any, CUTS[pieces]
+    driver = cryptodev_any
+    for pieces in CUTS.values():
+        driver.bring_up()
+        converse(lambda request, cut=pieces: call(driver, request, cut, indirect=indirect))
 
-    def sent(request):
-        return call(driver, request, cutting, indirect=indirect)
 
+def converse(sent):
+    """Send every request once and more; ``sent`` returns all that the device wrote."""
     assert sent(wire.Open()) == struct.pack("<i", 0)
     assert sent(wire.Open()) == struct.pack("<i", 1)
     made = sent(wire.Session(1, SESSION, KEY))
@@ -97,19 +98,16 @@ def test_2_7_4_1_as_many_descriptors_as_the_queue_has(qtest, indirect):
     assert b"".join(done.written) == aes_cbc(Op.ENCRYPT, KEY, IV, data) + bytes(4)
 
 
-@pytest.mark.parametrize("boundary", [1, 4, 8, 11, 12, 13, 59, 60, 61, 75, 76, 91])
-def test_2_7_4_1_a_border_at_every_place_that_matters(cryptodev, boundary):
+def test_2_7_4_1_a_border_at_every_place(cryptodev):
     """2.7.4.1: a border of two buffers beside or within a field of a request changes nothing."""
     handle = cryptodev.open()
     ses = cryptodev.session(handle, KEY)
     request = wire.Crypt(handle, CryptOp(ses=ses, op=Op.ENCRYPT, len=len(DATA)), DATA, IV)
-    readable = b"".join(request.readable)
-    for place in (1, 15, 16, 17, 19):
-        initial = b"".join(request.initial)
-        done = cryptodev.send(
-            [readable[:boundary], readable[boundary:]], [initial[:place], initial[place:]], indirect=False
-        )
-        assert b"".join(done.written) == aes_cbc(Op.ENCRYPT, KEY, IV, DATA) + bytes(4)
+    readable, initial = b"".join(request.readable), b"".join(request.initial)
+    for first in range(1, len(readable)):
+        second = 1 + first % (len(initial) - 1)
+        done = cryptodev.send([readable[:first], readable[first:]], [initial[:second], initial[second:]])
+        assert b"".join(done.written) == aes_cbc(Op.ENCRYPT, KEY, IV, DATA) + bytes(4), (first, second)
 
 
 @pytest.mark.parametrize("what", ["session_op", "crypt_op", "key", "source", "IV", "destination"])
@@ -162,7 +160,7 @@ def test_2_7_5_a_short_header_is_not_read_beyond_its_end(cryptodev, number):
 
 
 def test_2_7_5_the_last_byte_of_the_memory(cryptodev):
-    """2.7.5: a buffer that ends with the memory is a good one; a short one there is refused like any other."""
+    """2.7.5: a buffer that ends with the memory is a good one; a short one there is refused."""
     client, memory = cryptodev.machine.client, cryptodev.machine.memory
     parts = lay_apart(cryptodev, chain([bytes(4)], [BLANK]))
     _, writable = parts.addresses

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""virtio 1.2, sections 2.7.8 (used ring), 2.7.13, 2.7.14 and 2.8.1 to 2.8.12: what comes back, and how often."""
+"""virtio 1.2, sections 2.7.8 (used ring), 2.7.13, 2.7.14 and 2.8.1 to 2.8.12: what comes back."""
 
 from __future__ import annotations
-
-import pytest
 
 from harness.qtest import Buffer, Feature, Interrupt, Used, chain
 from harness.reference import wire
@@ -31,8 +29,7 @@ def requests(handle, ses):
     }
 
 
-@pytest.mark.parametrize("name", list(requests(0, 0)))
-def test_2_7_8_2_the_used_length_is_what_was_written_from_the_beginning(cryptodev_any, name):
+def test_2_7_8_2_the_used_length_is_what_was_written_from_the_beginning(cryptodev_any):
     """2.7.8.2: the device has written at least ``len`` bytes from the first device-writable buffer on.
 
     An answer lies in the last four of them.  So all count as written, those that stay as they were too; and
@@ -40,60 +37,58 @@ def test_2_7_8_2_the_used_length_is_what_was_written_from_the_beginning(cryptode
     """
     driver = cryptodev_any
     handle = driver.open()
-    request = requests(handle, driver.session(handle, KEY))[name]
-    done = driver.send(request.readable, request.initial)
-    before = b"".join(request.initial)
-    assert done.length == len(before)
-    written = b"".join(done.written)
-    assert written[-4:] != before[-4:]
-    reply = request.reply(tuple(written[start : start + size] for start, size in places(request.writable)))
-    if reply.result < 0:
-        assert written[:-4] == before[:-4]
+    for name, request in requests(handle, driver.session(handle, KEY)).items():
+        done = driver.send(request.readable, request.initial)
+        before, written = b"".join(request.initial), b"".join(done.written)
+        assert done.length == len(before) > 0, name
+        assert written[-4:] != before[-4:], name
+        # What is no answer is as it was, and only a session's or the data's success is one.
+        if result_of(done.written) < 0 or name in ("open", "free"):
+            assert written[:-4] == before[:-4], name
+        else:
+            assert written[:-4] != before[:-4], name
 
 
-def places(sizes):
-    """Return where pieces of these sizes begin, and the sizes."""
-    return [(sum(sizes[:index]), size) for index, size in enumerate(sizes)]
-
-
-@pytest.mark.parametrize("room", [0, 1, 2, 3])
-def test_2_7_8_2_no_room_for_an_answer(cryptodev_any, room):
+def test_2_7_8_2_no_room_for_an_answer(cryptodev_any):
     """2.7.8.2: a chain without room for an answer comes back untouched, with a used length of 0."""
     driver = cryptodev_any
-    for request in requests(0, 0).values():
-        done = driver.send(request.readable, [BLANK[:room]])
-        assert done.length == 0
-        assert b"".join(done.written) == BLANK[:room]
+    for room in range(4):
+        for name, request in requests(0, 0).items():
+            done = driver.send(request.readable, [BLANK[:room]])
+            assert done.length == 0, (name, room)
+            assert b"".join(done.written) == BLANK[:room], (name, room)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 63, 64])
-def test_2_7_14_one_kick_uses_all_that_is_offered_once_and_in_order(cryptodev_any, count):
+def test_2_7_14_one_kick_uses_all_that_is_offered_once_and_in_order(cryptodev_any):
     """2.7.14, 2.8.12: one notification is enough for all chains; each is given back once, in order."""
     driver = cryptodev_any
-    ring = driver.queue()
-    chains = [ring.lay(OPEN) for _ in range(count)]
-    for laid in chains:
-        ring.offer(laid)
-    ring.kick()
-    settle(driver)
-    assert ring.take() == [Used(laid.head, 4) for laid in chains]
-    assert [result_of(laid.written()) for laid in chains] == list(range(count))
-    assert driver.transport.interrupt_status == Interrupt.USED_BUFFER
-
-
-@pytest.mark.parametrize("size", [8, 16, 128, 1024])
-def test_2_7_13_a_full_queue(cryptodev_any, size):
-    """2.7.13: a queue takes as many buffers as its size, and all come back after one notification."""
-    driver = cryptodev_any
-    driver.negotiate()
-    ring = driver.queue(size=size)
-    driver.start()
-    for _ in range(3):
-        chains = [ring.lay(ONE_PIECE) for _ in range(size)]
+    for count in (1, 2, 3, 7, 8, 63, 64):
+        driver.bring_up()
+        ring = driver.queue()
+        # DRIVER_OK makes the device look at its queue, and it may do that later: this is about the kick.
+        settle(driver)
+        chains = [ring.lay(OPEN) for _ in range(count)]
         for laid in chains:
             ring.offer(laid)
         ring.kick()
-        assert ring.wait(size) == [Used(laid.head, 0) for laid in chains]
+        settle(driver)
+        assert ring.take() == [Used(laid.head, 4) for laid in chains]
+        assert [result_of(laid.written()) for laid in chains] == list(range(count))
+        assert driver.transport.interrupt_status == Interrupt.USED_BUFFER
+
+
+def test_2_7_13_a_full_queue(cryptodev_any):
+    """2.7.13: a queue takes as many buffers as its size, and all come back after one notification."""
+    driver = cryptodev_any
+    for size in (8, 16, 128, 1024):
+        driver.bring_up(size=size)
+        ring = driver.queue()
+        for _ in range(2):
+            chains = [ring.lay(ONE_PIECE) for _ in range(size)]
+            for laid in chains:
+                ring.offer(laid)
+            ring.kick()
+            assert ring.wait(size) == [Used(laid.head, 0) for laid in chains]
 
 
 def test_2_7_13_a_chain_of_the_whole_queue(cryptodev_any):
@@ -163,17 +158,15 @@ def test_2_7_13_the_indices_wrap(cryptodev):
     assert ring.used_index == (65536 // ring.size + 1) * ring.size & 0xFFFF == ring.size
 
 
-@pytest.mark.parametrize("size", [8, 9, 13, 128])
-def test_2_8_1_the_wrap_counters(qtest, size):
+def test_2_8_1_the_wrap_counters(qtest):
     """2.8.1: at the ring's end the wrap counters change, also in the middle of a chain, at any ring size."""
     driver = fresh(qtest, "packed=on,max-open-files=256")
-    driver.negotiate()
-    driver.packed_queue(size=size)
-    driver.start()
-    for expected in range(2 * size):
-        # Three descriptors: no divisor of these sizes but of 9, where the chain ends with the ring.
-        done = driver.request(chain([bytes(2), bytes(2)], [BLANK]))
-        assert (done.length, result_of(done.written)) == (4, expected)
+    for size in (8, 9, 13, 128):
+        driver.bring_up(size=size)
+        for expected in range(2 * size):
+            # Three descriptors: no divisor of these sizes but of 9, where the chain ends with the ring.
+            done = driver.request(chain([bytes(2), bytes(2)], [BLANK]))
+            assert (done.length, result_of(done.written)) == (4, expected), size
 
 
 def test_2_8_6_one_used_descriptor_for_a_chain(qtest):
