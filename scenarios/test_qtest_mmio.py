@@ -186,11 +186,9 @@ def test_4_2_2_1_a_queue_that_is_not_ready_any_more(cryptodev):
     assert_alive(cryptodev)
 
 
-@pytest.mark.parametrize("legacy", [False, True], ids=["modern", "legacy"])
-def test_4_2_2_2_a_ready_queue_that_is_changed(qtest, legacy):
+def test_4_2_2_2_a_ready_queue_that_is_changed(cryptodev_any):
     """4.2.2.2: a driver that writes to the registers of a ready queue harms nobody but itself."""
-    # Not with a packed ring: QEMU's virtio core aborts when one gets smaller than what was used of it.
-    driver = fresh(qtest, legacy=legacy)
+    driver = cryptodev_any
     transport = driver.transport
     assert transport.queue_max(0)
     for size in (0, 1, 2, 7, 1024, 1025, 0x8000, 0xFFFFFFFF):
@@ -214,7 +212,7 @@ def test_2_7_a_queue_size_is_a_power_of_two(cryptodev_any):
         driver.bring_up(size=size)
         for _ in range(min(2 * size, 20)):
             # Of one descriptor, so that it fits into a queue of one.
-            assert driver.request(OPEN, indirect=True).length == 4, size
+            assert driver.request(OPEN, indirect=True).written != (BLANK,), size
 
 
 def test_4_2_2_2_a_queue_size_that_is_none(cryptodev_any):
