@@ -61,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("shell", _shell, "a guest with the device and the driver in this terminal", guest)
     _add_bench(commands, [common, guest])
+    coverage = add("coverage", _coverage, "pages over what was executed of the host's C (flavour coverage)")
+    coverage.add_argument("--reset", action="store_true", help="forget what was counted so far")
+    coverage.add_argument(
+        "--html", type=Path, default=Path("coverage"), metavar="DIR", help="where the pages go (coverage/)"
+    )
     add("clean", _clean, "remove the cache")
     return parser
 
@@ -186,6 +191,18 @@ def _bench_device(options: argparse.Namespace) -> int:
     Console().print(figures.table(), highlight=False, soft_wrap=True)
     if options.json is not None:
         outputs.write(options.json, figures.text())
+    return 0
+
+
+def _coverage(options: argparse.Namespace) -> int:
+    from harness import coverage  # noqa: PLC0415 -- as above
+
+    artifacts = _artifacts(options)
+    if options.reset:
+        print(f"removed {coverage.reset(artifacts)} counters")
+        return 0
+    print(coverage.report(artifacts, options.html), end="")
+    print(f"pages: {options.html / 'index.html'}")
     return 0
 
 
