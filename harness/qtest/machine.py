@@ -222,6 +222,7 @@ class QtestMachine:
                     output=self._output,
                     pass_fds=(theirs.fileno(), its_monitor.fileno(), self._state),
                     on_exit=lambda _: self._ended(lifeline),
+                    environment=self._qemu.environment,
                 )
         except BaseException:
             self._resources.close()
