@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The C library called with bytes in place of addresses, and with memory that is reached through functions."""
+"""The C library called with bytes in place of addresses, and with memory reached through functions."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_what_a_direct_request_refuses(library):
 
 
 def test_every_kind_of_session(file):
-    """session_create with each mix of algorithms, lengths, and keys that are there or not gives the model's errno."""
+    """session_create with each mix of algorithms, lengths, and keys there or not gives the model's errno."""
     model = OpenFile()
     ciphers = [0, AES, abi.Cipher.AES_CTR]
     keys: list[bytes | Pointer] = [bytes(600), Pointer.NULL]

@@ -125,7 +125,7 @@ def test_open_without_memory(faults, library):
 @pytest.mark.parametrize("number", [errno.ENOMEM, errno.EIO], ids=errno.errorcode.get)
 @pytest.mark.parametrize("algorithms", ALGORITHMS.values(), ids=ALGORITHMS.keys())
 def test_a_session_that_cannot_be_made(faults, file, algorithms, number):
-    """It is ENOMEM, or EINVAL when libcrypto has not got the algorithm; nothing is left, and the next is well."""
+    """It is ENOMEM, or EINVAL when libcrypto has not got the algorithm; nothing is left behind."""
     held, seen = faults.live, set()
     for failed, made in faults.each(lambda: file.gsession(**algorithms), number):
         seen.add(failed)
@@ -136,7 +136,7 @@ def test_a_session_that_cannot_be_made(faults, file, algorithms, number):
 
 
 def test_a_carried_session_that_cannot_be_made(faults, file):
-    """A session that is imported needs memory and libcrypto too: ENOMEM or EINVAL, and nothing is left."""
+    """An imported session needs memory and libcrypto too: ENOMEM or EINVAL, and nothing is left."""
     state, held = SessionState.of(77, AES, KEY, IV), faults.live
     for failed, result in faults.each(lambda: file.load(state)):
         assert result == expected(failed, libcrypto=errno.EINVAL), failed
@@ -149,6 +149,17 @@ def test_a_signal_while_an_id_is_drawn(faults, file):
     results = dict(faults.each(lambda: file.gsession(AES, KEY), errno.EINTR))
     assert results["getrandom"].errno == 0
     assert encrypts(file, results["getrandom"].ses)
+
+
+def test_an_id_that_is_drawn_twice(faults, file):
+    """The same random number again is no id for a second session: another is drawn."""
+    first = file.gsession(AES, KEY).ses
+    results = dict(faults.each(lambda: file.gsession(AES, KEY), errno.EEXIST))
+    second = results["getrandom"]
+    assert second.errno == 0
+    assert second.ses != first
+    assert encrypts(file, first)
+    assert encrypts(file, second.ses)
 
 
 def test_a_table_that_cannot_grow(faults, file):
@@ -225,7 +236,7 @@ def test_a_digest_that_could_not_be_started_anew(faults, file, algorithms):
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EINTR], ids=errno.errorcode.get)
 def test_memory_through_a_pipe_that_fails(faults, file, number):
-    """Refused process_vm_readv, the library takes a pipe; without one it is that errno, a signal is no error."""
+    """Refused process_vm_readv, the library takes a pipe; without one it is that errno, a signal is none."""
     ses = file.gsession(AES, KEY).ses
     for failed, answer in faults.each(lambda: file.crypt(ses, ENCRYPT, SHORT, iv=IV), errno.EPERM):
         assert answer.errno == 0 or not failed.startswith("process_vm")

@@ -33,7 +33,8 @@ static void arena_create(void)
     must(fd >= 0 && ftruncate(fd, FUZZ_ARENA) == 0, "no memory");
     room = mmap(NULL, FUZZ_ARENA + 2 * FUZZ_GUARD * FUZZ_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     must(room != MAP_FAILED, "no memory");
-    arena.view = mmap(room + FUZZ_GUARD * FUZZ_PAGE, FUZZ_ARENA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+    arena.view = mmap(room + FUZZ_GUARD * FUZZ_PAGE, FUZZ_ARENA, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_FIXED, fd, 0);
     arena.truth = mmap(NULL, FUZZ_ARENA, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     arena.expected = malloc(FUZZ_ARENA);
     must(arena.view != MAP_FAILED && arena.truth != MAP_FAILED && arena.expected != NULL, "no memory");
@@ -100,7 +101,8 @@ static size_t reach(uint64_t address, size_t len, bool writable)
     uint64_t at = offset_of(address);
     size_t n = 0;
 
-    while (n < len && at + n < FUZZ_ARENA && at < FUZZ_ARENA && (arena.protection[(at + n) / FUZZ_PAGE] & wanted))
+    while (n < len && at + n < FUZZ_ARENA && at < FUZZ_ARENA &&
+           (arena.protection[(at + n) / FUZZ_PAGE] & wanted))
         n += FUZZ_PAGE - (at + n) % FUZZ_PAGE;
     return n < len ? n : len;
 }
@@ -143,8 +145,8 @@ void fuzz_arena_check(void)
     if (memcmp(arena.truth, arena.expected, FUZZ_ARENA) == 0)
         return;
     for (unsigned int i = 0; i < FUZZ_ARENA; i++)
-        must(arena.truth[i] == arena.expected[i], "byte 0x%x of the memory is %02x, not %02x", i, arena.truth[i],
-             arena.expected[i]);
+        must(arena.truth[i] == arena.expected[i], "byte 0x%x of the memory is %02x, not %02x", i,
+             arena.truth[i], arena.expected[i]);
 }
 
 /* ---- as the library reaches it ---- */

@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define CHUNK 65536u /* source and destination that overlap: longer data is worked on in pieces of this size */
+#define CHUNK                                                                                                \
+    65536u /* source and destination that overlap: longer data is worked on in pieces of this size */
 #define HMAC_BLOCK 64u
 #define HMAC_INNER 0x36
 #define HMAC_OUTER 0x5c
@@ -127,11 +128,14 @@ static void add(struct fuzz_file *file, const struct fuzz_session *made)
 /* CBC of whole blocks from the session's last IV, which moves on. */
 static void cbc(struct fuzz_session *s, uint32_t op, const uint8_t *src, uint8_t *dst, size_t len)
 {
-    const EVP_CIPHER *type = s->keylen == 16 ? EVP_aes_128_ecb() : s->keylen == 24 ? EVP_aes_192_ecb() : EVP_aes_256_ecb();
+    const EVP_CIPHER *type = s->keylen == 16   ? EVP_aes_128_ecb()
+                             : s->keylen == 24 ? EVP_aes_192_ecb()
+                                               : EVP_aes_256_ecb();
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int n = 0;
 
-    must(ctx != NULL && EVP_CipherInit_ex(ctx, type, NULL, s->key, NULL, op == DEVCRYPTO_OP_ENCRYPT), "libcrypto");
+    must(ctx != NULL && EVP_CipherInit_ex(ctx, type, NULL, s->key, NULL, op == DEVCRYPTO_OP_ENCRYPT),
+         "libcrypto");
     EVP_CIPHER_CTX_set_padding(ctx, 0);
     for (size_t at = 0; at < len; at += DEVCRYPTO_AES_BLOCK) {
         uint8_t in[DEVCRYPTO_AES_BLOCK];
@@ -188,7 +192,8 @@ static int expect_gsession(struct fuzz_file *file, uint64_t arg, uint32_t made)
     asked.mac = sop.mac;
     asked.mackeylen = sop.mackeylen;
     key = sop.keylen <= sizeof(asked.key) && fuzz_expect_in(asked.key, sop.key, sop.keylen) == 0;
-    mackey = sop.mackeylen <= sizeof(asked.mackey) && fuzz_expect_in(asked.mackey, sop.mackey, sop.mackeylen) == 0;
+    mackey =
+        sop.mackeylen <= sizeof(asked.mackey) && fuzz_expect_in(asked.mackey, sop.mackey, sop.mackeylen) == 0;
     err = check_create(file, &asked, key, mackey);
     sop.ses = made;
     if (err == 0)
@@ -212,7 +217,8 @@ static int expect_data(struct fuzz_session *s, const struct devcrypto_crypt_op *
 {
     static uint8_t in[CHUNK], out[CHUNK];
 
-    if (!fuzz_reachable(cop->src, cop->len, false) || (s->cipher != 0 && !fuzz_reachable(cop->dst, cop->len, true)))
+    if (!fuzz_reachable(cop->src, cop->len, false) ||
+        (s->cipher != 0 && !fuzz_reachable(cop->dst, cop->len, true)))
         return -EFAULT;
     for (size_t at = 0; at < cop->len; at += CHUNK) {
         size_t n = cop->len - at < CHUNK ? cop->len - at : CHUNK;
@@ -237,7 +243,8 @@ static int expect_run(struct fuzz_session *s, const struct devcrypto_crypt_op *c
         hash_start(s);
     if (cop->len != 0)
         err = expect_data(s, cop);
-    if (err == 0 && s->mac != 0 && ((cop->flags & DEVCRYPTO_FLAG_FINAL) || !(cop->flags & DEVCRYPTO_FLAG_UPDATE))) {
+    if (err == 0 && s->mac != 0 &&
+        ((cop->flags & DEVCRYPTO_FLAG_FINAL) || !(cop->flags & DEVCRYPTO_FLAG_UPDATE))) {
         size_t len = hash_end(s, digest);
 
         err = fuzz_expect_out(cop->mac, digest, len);

@@ -15,10 +15,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Ends the process with a sentence unless the condition holds; both runners keep the input that did it. */
-#define must(condition, ...)                  \
-    do {                                      \
-        if (!(condition))                     \
-            fuzz_broken(__func__, __VA_ARGS__); \
+#define must(condition, ...)                                                                                 \
+    do {                                                                                                     \
+        if (!(condition))                                                                                    \
+            fuzz_broken(__func__, __VA_ARGS__);                                                              \
     } while (0)
 _Noreturn void fuzz_broken(const char *where, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -58,7 +58,7 @@ void fuzz_arena_check(void);
 
 /*
  * The view through functions of our own.  With `patience` not 0 the memory turns bad after as many copies: from
- * then on every copy fails, or (`scribbles`) each gives other bytes, as another thread of the caller would see to.
+ * then on every copy fails, or (`scribbles`) gives other bytes, as another thread of the caller would see to.
  */
 struct fuzz_hostile {
     unsigned int patience;
@@ -66,6 +66,32 @@ struct fuzz_hostile {
     bool turned; /* it has turned bad: nothing but safety can be asked */
 };
 struct devcrypto_mem fuzz_mem(struct fuzz_hostile *hostile);
+
+/* ---- fuzz-input.c: the program ---- */
+
+struct fuzz_file;
+struct fuzz_input {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+uint8_t fuzz_byte(struct fuzz_input *in); /* 0 at the end */
+uint32_t fuzz_word(struct fuzz_input *in);
+uint32_t fuzz_one_of(struct fuzz_input *in, const uint32_t *values, size_t count);
+#define ONE_OF(in, ...)                                                                                      \
+    fuzz_one_of(in, (const uint32_t[]){__VA_ARGS__},                                                         \
+                sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+uint32_t fuzz_cipher(struct fuzz_input *in);
+uint32_t fuzz_mac(struct fuzz_input *in);
+uint32_t fuzz_keylen(struct fuzz_input *in);
+uint32_t fuzz_mackeylen(struct fuzz_input *in);
+uint32_t fuzz_length(struct fuzz_input *in);
+/* Mostly in the arena, at some round offset or shortly before a page's end. */
+uint64_t fuzz_address(struct fuzz_input *in);
+/* The id of a session, mostly one that there is. */
+uint32_t fuzz_session(struct fuzz_input *in, const struct fuzz_file *file);
+/* For free(). */
+uint8_t *fuzz_bytes(struct fuzz_input *in, size_t len);
 
 /* ---- fuzz-oracle.c: the open file ---- */
 
@@ -104,5 +130,14 @@ int fuzz_expect_create(struct fuzz_file *file, const struct fuzz_session *asked,
 int fuzz_expect_crypt(struct fuzz_file *file, uint32_t ses, uint32_t op, const uint8_t *iv, uint8_t *iv_out,
                       const uint8_t *src, uint8_t *dst, size_t len);
 int fuzz_expect_import(struct fuzz_file *file, const struct devcrypto_session_state *state);
+
+/* ---- fuzz-direct.c: calls, made and checked ---- */
+
+void fuzz_direct_create(struct fuzz_input *in, struct fuzz_file *file);
+void fuzz_direct_crypt(struct fuzz_input *in, struct fuzz_file *file);
+void fuzz_direct_free(struct fuzz_input *in, struct fuzz_file *file);
+void fuzz_import_any(struct fuzz_input *in, struct fuzz_file *file);
+/* Exports the sessions of one and, unless it is NULL, imports them in the other. */
+void fuzz_export_to(struct fuzz_input *in, struct fuzz_file *file, struct fuzz_file *other);
 
 #endif
