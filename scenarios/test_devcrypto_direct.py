@@ -242,8 +242,13 @@ def test_half_a_buffer(file, aes, length, where, bad):
 def test_addresses_that_nobody_is_asked_for(file, aes, address):
     """Address 0 and what reaches the end of all addresses are EFAULT without a call of the functions."""
     memory = Memory(4)
-    asked = []
-    memory.mem.copy_out = COPY_OUT(lambda *call: asked.append(call) or 0)
+    asked: list[tuple[object, ...]] = []
+
+    def note(*call):
+        asked.append(call)
+        return 0
+
+    memory.mem.copy_out = COPY_OUT(note)
     for side in ("src", "dst"):
         addresses = {"src": memory.BASE + PAGE, "dst": memory.BASE + PAGE, side: address}
         where = memory.put(0, abi.CryptOp(ses=aes, len=32, **addresses).pack())

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ SYSTEM = {"process_vm_readv", "process_vm_writev", "getrandom"}
 MEMORY = {"malloc", "calloc", "pthread_mutex_init", "EVP_CIPHER_CTX_new", "EVP_MD_CTX_new", "EVP_MAC_CTX_new"}
 MEMORY |= {"EVP_DigestInit_ex2"}
 
-ALGORITHMS = {
+ALGORITHMS: dict[str, dict[str, Any]] = {
     "cipher": {"cipher": AES, "key": KEY},
     "hash": {"mac": SHA256},
     "keyed hash": {"mac": HMAC, "mackey": KEY},

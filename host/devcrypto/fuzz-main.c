@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Runs the fuzz target where there is no libFuzzer: over the files and folders that are named, and then over
- * inputs at random, half of them made from those files.  -n how many (0), -t for how many seconds, -s the seed.
+ * inputs at random, half of them made from those files.  -n how many (0), -t for how many seconds, -s the seed,
+ * -v says what each was.
  * An input that breaks something is kept as crash-SEED-NUMBER in the current folder.
  */
 #include "fuzz.h"
@@ -99,22 +100,24 @@ static void read_file(const char *path)
     run(data, (size_t)size);
 }
 
+/* In the order of their names, since what is made at random is made from them. */
 static void read_any(const char *path)
 {
-    DIR *folder = opendir(path);
-    struct dirent *entry;
+    struct dirent **entries;
+    int count = scandir(path, &entries, NULL, alphasort);
     char *name;
 
-    if (folder == NULL) {
+    if (count < 0)
         read_file(path);
-        return;
-    }
-    while ((entry = readdir(folder)) != NULL)
-        if (entry->d_name[0] != '.' && asprintf(&name, "%s/%s", path, entry->d_name) > 0) {
+    for (int i = 0; i < count; i++) {
+        if (entries[i]->d_name[0] != '.' && asprintf(&name, "%s/%s", path, entries[i]->d_name) > 0) {
             read_file(name);
             free(name);
         }
-    closedir(folder);
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
 }
 
 /* Bytes at random, or pieces of known inputs one after another with some bytes changed. */
@@ -144,17 +147,20 @@ static size_t make_input(uint8_t *data)
 int main(int argc, char **argv)
 {
     uint64_t wanted = 0;
+    bool verbose = false;
     time_t end = 0;
     int option;
 
     if (getrandom(&seed, sizeof(seed), 0) < 0)
         return 2;
     seed &= 0xffffffff;
-    while ((option = getopt(argc, argv, "n:s:t:")) != -1) {
+    while ((option = getopt(argc, argv, "n:s:t:v")) != -1) {
         if (option == 'n')
             wanted = strtoull(optarg, NULL, 0);
         else if (option == 's')
             seed = strtoull(optarg, NULL, 0);
+        else if (option == 'v')
+            verbose = true;
         else if (option == 't')
             end = time(NULL) + (time_t)strtoll(optarg, NULL, 0);
         else
@@ -174,6 +180,8 @@ int main(int argc, char **argv)
         if (exact == NULL)
             return 2;
         memcpy(exact, data, size);
+        if (verbose)
+            printf("%zu bytes, %02x first\n", size, size != 0 ? data[0] : 0u);
         run(exact, size);
         free(exact);
     }
