@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import itertools
 from dataclasses import dataclass
@@ -100,7 +99,6 @@ class Player:
         self._offered: list[_Offered] = []
         self._shadow = Shadow()
         self._blocks: list[Laid] = []
-        self._borrowed = contextlib.ExitStack()
         try:
             self._driver = Cryptodev(machine)
             self._bring_up()
@@ -230,11 +228,17 @@ class Player:
             return
         self._driver.transport.write(register, value)
         if register == Register.STATUS and not value & 0xFF:
-            self.model.reset()
-            self._forget()
-            self.mode = Mode.DOWN
+            self._take_down()
         elif register not in HARMLESS:
             self._loosen()
+
+    def _take_down(self) -> None:
+        if self.mode is Mode.LOOSE:
+            return  # there is no telling what its queue holds
+        self._queue.take()
+        self.model.reset()
+        self._forget()
+        self.mode = Mode.DOWN
 
     def _kick(self, queue: int) -> None:
         self._driver.transport.notify(queue)
@@ -350,7 +354,6 @@ class Player:
     # The device's life -------------------------------------------------------------------------------------
 
     def _bring_up(self) -> None:
-        self._borrowed.close()
         self._driver.bring_up(self.setup.features)
         status = self._driver.status
         if Status.DRIVER_OK not in status or Status.NEEDS_RESET in status:
@@ -359,7 +362,7 @@ class Player:
         memory = self.machine.memory
         start = memory.allocate(BLOCK_POOL)
         self._pool = GuestMemory(start, start + BLOCK_POOL)
-        self._borrowed.enter_context(memory.borrowed())
+        self._mark = memory.mark()
         self._table = Table(self._queue.size, indirect=bool(self._driver.features & Feature.INDIRECT_DESC))
         self.mode = Mode.UP
 
@@ -389,8 +392,7 @@ class Player:
                 for address in offered.laid.addresses:
                     self._shadow.drop(address)
         self._offered.clear()
-        self._borrowed.close()
-        self._borrowed.enter_context(self.machine.memory.borrowed())
+        self.machine.memory.release(self._mark)
 
     def _loosen(self) -> None:
         if self.mode is not Mode.DOWN:

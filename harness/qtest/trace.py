@@ -106,6 +106,15 @@ class Setup:
         refused |= Feature(0) if self.indirect else Feature.INDIRECT_DESC
         return KNOWN_FEATURES & ~refused
 
+    @classmethod
+    def parse(cls, text: str) -> Setup:
+        """Read the options of ``device``: ``max-sessions=4 ring=packed legacy event-idx=off``.
+
+        Raises:
+            ValueError: one is none, or its value is not possible.
+        """
+        return cls(**_options(text.split()))
+
     def __str__(self) -> str:
         usual, words = Setup(), ["device"]
         for name in _SETUP:
@@ -156,7 +165,7 @@ class Trace:
                 if verb == "device":
                     if setup is not None or steps:
                         raise ValueError("'device' stands once, before all steps")
-                    setup = _setup(words)
+                    setup = Setup.parse(" ".join(words))
                 elif verb in _VERBS:
                     steps.append(_VERBS[verb](words))
                 else:
@@ -179,7 +188,7 @@ def _number(text: str, most: int, what: str) -> int:
     return number
 
 
-def _setup(words: Sequence[str]) -> Setup:
+def _options(words: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for word in words:
         option, equals, text = word.partition("=")
@@ -197,7 +206,7 @@ def _setup(words: Sequence[str]) -> Setup:
             found[name] = Ring(text)
         else:
             found[name] = _number(text, _U32, option)
-    return Setup(**found)
+    return found
 
 
 def _data(words: Sequence[str]) -> Data:
