@@ -89,6 +89,11 @@ def _add_bench(
     start.add_argument(
         "--virtme-kernel", type=Path, metavar="FILE", help="kernel for virtme-ng, with lib/modules near it"
     )
+    text = "how fast the device is driven without a guest: fresh devices and whole requests"
+    device = benches.add_parser("device", help=text, description=text, parents=parents[:1])
+    device.set_defaults(run=_bench_device)
+    device.add_argument("--rounds", type=_count, default=5, metavar="N", help="how often (default 5)")
+    device.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
 
 
 def _count(text: str) -> int:
@@ -187,6 +192,20 @@ def _bench_start(options: argparse.Namespace) -> int:
     # The table first: it is not lost with a file that cannot be written any more.
     Console().print(table(figures), highlight=False, soft_wrap=True)
     command.write(figures, wishes)
+    return 0
+
+
+def _bench_device(options: argparse.Namespace) -> int:
+    from harness.bench import device, outputs  # noqa: PLC0415 -- as above
+
+    if options.json is not None:
+        outputs.require_writable(options.json)
+    qemu, progress = _artifacts(options).qemu(), Progress()
+    with progress.step("measuring the device") as step:
+        figures = device.measure(qemu, options.rounds, step)
+    Console().print(figures.table(), highlight=False, soft_wrap=True)
+    if options.json is not None:
+        outputs.write(options.json, figures.text())
     return 0
 
 
