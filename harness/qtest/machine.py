@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import socket
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -84,6 +86,8 @@ class QtestMachine:
         self._resources = contextlib.ExitStack()
         self._qmp: Qmp | None = None
         self._stopped = False
+        # Held while a verdict is made, whose files are closed at the end.
+        self._closing = threading.Lock()
         ours = self._start(None)
         self.client = QtestClient(ours, self._deadlines, self._verdict)
         try:
@@ -188,7 +192,8 @@ class QtestMachine:
 
     def kill(self) -> None:
         """End QEMU at once, and say nothing about how it was."""
-        self._stopped = True
+        with self._closing:
+            self._stopped = True
         self._resources.close()
 
     @property
@@ -200,9 +205,9 @@ class QtestMachine:
 
     def _start(self, stream: bytes | None) -> socket.socket:
         """Start a process; return our end of its qtest connection."""
-        self._stopped = False
         self._qmp = None
         self._lifeline = Lifeline()
+        self._stopped = False
         self._deadlines = Deadlines(self._scale)
         self._output, self._state = self._memfd("qemu-output"), self._memfd("qemu-state")
         if stream is not None:
@@ -214,7 +219,7 @@ class QtestMachine:
                 self._command(theirs.fileno(), its_monitor.fileno(), restoring=stream is not None),
                 output=self._output,
                 pass_fds=(theirs.fileno(), its_monitor.fileno(), self._state),
-                on_exit=lambda _: self._ended(),
+                on_exit=functools.partial(self._ended, self._lifeline),
             )
         except BaseException:
             self._resources.close()
@@ -262,9 +267,11 @@ class QtestMachine:
         self._resources.callback(ours.close)
         return ours, theirs
 
-    def _ended(self) -> None:
-        if not self._stopped:
-            self._lifeline.cut(self._verdict())
+    def _ended(self, lifeline: Lifeline, _: int) -> None:
+        """Tell why, in the thread that waited for it; by then another process may have been started."""
+        with self._closing:
+            if lifeline is self._lifeline and not self._stopped:
+                lifeline.cut(self._verdict())
 
     def _verdict(self) -> HarnessError:
         """Tell how QEMU ended."""
