@@ -91,8 +91,7 @@ def lives(qtest: Callable[..., QtestMachine]) -> Callable[[str], None]:
     """
 
     def live(options: str) -> None:
-        setup = Setup.parse(options)
-        search(lambda: qtest(properties=setup.properties, legacy=setup.legacy), setup)
+        search(lambda setup: qtest(properties=setup.properties, legacy=setup.legacy), Setup.parse(options))
 
     return live
 

@@ -10,7 +10,8 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import hypothesis.strategies as st
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.errors import Flaky
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -23,16 +24,17 @@ from harness.qtest import steps
 from harness.qtest.asks import EQUIPMENT, Ask, Way, asks, cut, ways, works
 from harness.qtest.finding import Finding
 from harness.qtest.hostile import Hostile, hostilities
-from harness.qtest.player import Mode, Player
+from harness.qtest.player import Mode, Player, play
+from harness.qtest.shrink import shrink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.qtest.machine import QtestMachine
-    from harness.qtest.trace import Setup
+    from harness.qtest.trace import Setup, Trace
 
 # Of the examples that the profile of hypothesis asks for: each one here is a life of a device.
-SHARE_OF_EXAMPLES = 0.2
+SHARE_OF_EXAMPLES = 0.15
 STEPS = 20
 # In a life: a restored machine is another process, which takes a tenth of a second.
 MOST_SAVES = 1
@@ -47,23 +49,40 @@ def _no_reset(step: steps.Step) -> bool:
 
 
 class Supply:
-    """Gives each example a device in its first state, from one QEMU for as long as that one is sound."""
+    """Gives each life a device in its first state, from one QEMU for as long as that one is sound.
 
-    def __init__(self, start: Callable[[], QtestMachine], setup: Setup) -> None:
+    Attributes:
+        found: the first finding.
+    """
+
+    def __init__(self, start: Callable[[Setup], QtestMachine], setup: Setup) -> None:
         self._start, self._setup = start, setup
         self._machine: QtestMachine | None = None
+        self.found: Finding | None = None
 
     def player(self) -> Player:
         """Return a player that has done nothing yet."""
         if self._machine is None:
-            self._machine = self._start()
+            self._machine = self._start(self._setup)
         return Player(self._machine, self._setup)
 
-    def spoiled(self) -> None:
-        """Take the next player's device from a new QEMU."""
+    def spoiled(self, finding: Finding) -> None:
+        """Take the next device from a new QEMU."""
+        self.found = self.found or finding
         if self._machine is not None:
             self._machine.kill()
         self._machine = None
+
+    def attempt(self, trace: Trace) -> Finding | None:
+        """Play a trace on a device of its own; return what it shows."""
+        machine = self._start(trace.setup)
+        try:
+            play(machine, trace)
+        except Finding as finding:
+            return finding
+        finally:
+            machine.kill()
+        return None
 
 
 class DeviceMachine(RuleBasedStateMachine):
@@ -85,9 +104,9 @@ class DeviceMachine(RuleBasedStateMachine):
     def _guarded(self, what: Callable[[], Any]) -> None:
         try:
             what()
-        except Finding:
+        except Finding as finding:
             self._finished = True
-            self._supply.spoiled()
+            self._supply.spoiled(finding)
             raise
 
     def _play(self, step: steps.Step) -> None:
@@ -139,15 +158,18 @@ class DeviceMachine(RuleBasedStateMachine):
             self._guarded(self.player.finish)
 
 
-def search(start: Callable[[], QtestMachine], setup: Setup) -> None:
-    """Play random sequences until one shows a difference, or as many as hypothesis's profile asks for.
+def search(start: Callable[[Setup], QtestMachine], setup: Setup) -> None:
+    """Live random lives until one shows a difference, or as many as hypothesis's profile asks for.
+
+    A life that shows one is shrunk as a trace, on a fresh device each time.  Hypothesis would take hundreds of
+    lives for that.
 
     Args:
-        start: starts a machine with ``setup``'s properties.
+        start: starts a machine with a device of these properties.
         setup: of the device and its driver.
 
     Raises:
-        Finding: the smallest sequence that shows it is in its trace.
+        Finding: its trace is the shortest that shows something.
     """
     supply = Supply(start, setup)
     profile = settings()
@@ -158,6 +180,14 @@ def search(start: Callable[[], QtestMachine], setup: Setup) -> None:
         # Some steps start a process, and the time of one step says nothing.
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        phases=set(profile.phases) - {Phase.shrink, Phase.explain},
+        report_multiple_bugs=False,
     )
-    # Anything that makes a machine will do, says its documentation.
-    run_state_machine_as_test(lambda: DeviceMachine(supply), settings=chosen)  # type: ignore[arg-type]
+    try:
+        # Anything that makes a machine will do, says its documentation.
+        run_state_machine_as_test(lambda: DeviceMachine(supply), settings=chosen)  # type: ignore[arg-type]
+    except (Finding, Flaky):
+        if supply.found is None:
+            raise
+    if supply.found is not None:
+        raise shrink(supply.found, supply.attempt) from None

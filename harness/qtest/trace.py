@@ -42,10 +42,11 @@ from harness.qtest.steps import (
     Table,
     Write,
     flags_of,
+    merged,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 FIRST_LINE = "virtio-cryptodev-trace 1"
 MOST_BYTES = 1 << 24
@@ -114,6 +115,12 @@ class Setup:
             ValueError: one is none, or its value is not possible.
         """
         return cls(**_options(text.split()))
+
+    def simpler(self) -> Iterator[Setup]:
+        """Yield the same with one option left out, for each that there is."""
+        words = str(self).split()[1:]
+        for word in words:
+            yield Setup.parse(" ".join(each for each in words if each != word))
 
     def __str__(self) -> str:
         usual, words = Setup(), ["device"]
@@ -217,13 +224,10 @@ def _data(words: Sequence[str]) -> Data:
         total += 4 if isinstance(piece, SessionId) else len(piece)
         if total > MOST_BYTES:
             raise ValueError(f"more than {MOST_BYTES} bytes")
-        if pieces and isinstance(piece, bytes) and isinstance(pieces[-1], bytes):
-            pieces[-1] += piece
-        else:
-            pieces.append(piece)
+        pieces.append(piece)
     if not pieces:
         raise ValueError("bytes are missing")
-    return tuple(pieces)
+    return merged(tuple(pieces))
 
 
 def _piece(word: str) -> bytes | SessionId:
