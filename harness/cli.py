@@ -158,7 +158,8 @@ def _replay(options: argparse.Namespace) -> int:
         text = sys.stdin.read() if str(options.file) == "-" else options.file.read_text()
         trace = Trace.parse(text)
     except (OSError, UnicodeDecodeError, TraceError) as error:
-        print(f"harness: {name}: {error}", file=sys.stderr)
+        reason = error.strerror if isinstance(error, OSError) else error
+        print(f"harness: {name}: {reason}", file=sys.stderr)
         return MISUSED
     try:
         replay(trace, _artifacts(options).qemu(), timeout_scale=options.timeout_scale or timeout_scale())

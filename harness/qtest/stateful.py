@@ -158,15 +158,16 @@ class DeviceMachine(RuleBasedStateMachine):
             self._guarded(self.player.finish)
 
 
-def search(start: Callable[[Setup], QtestMachine], setup: Setup) -> None:
+def search(start: Callable[[Setup], QtestMachine], setup: Setup, *, derandomize: bool | None = None) -> None:
     """Live random lives until one shows a difference, or as many as hypothesis's profile asks for.
 
-    A life that shows one is shrunk as a trace, on a fresh device each time.  Hypothesis would take hundreds of
+    A life that shows one is shrunk as a trace, on a fresh device each time: hypothesis would take hundreds of
     lives for that.
 
     Args:
         start: starts a machine with a device of these properties.
         setup: of the device and its driver.
+        derandomize: whether the lives are the same in each run; by default as hypothesis's profile says.
 
     Raises:
         Finding: its trace is the shortest that shows something.
@@ -182,6 +183,8 @@ def search(start: Callable[[Setup], QtestMachine], setup: Setup) -> None:
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         phases=set(profile.phases) - {Phase.shrink, Phase.explain},
         report_multiple_bugs=False,
+        derandomize=profile.derandomize if derandomize is None else derandomize,
+        database=None if derandomize else profile.database,
     )
     try:
         # Anything that makes a machine will do, says its documentation.
