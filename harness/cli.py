@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from harness import doctor
-from harness.artifacts import Artifacts, Progress, Settings
+from harness.artifacts import Artifacts, Flavour, Progress, Settings
 from harness.errors import HarnessError
 from harness.machine import Accelerator
 from harness.machine.accelerator import requested_accelerator
@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         "--qemu-source", type=Path, metavar="PATH", help="a QEMU tarball or checkout to build"
     )
     common.add_argument("--jobs", type=int, metavar="N", help="how many compilers run at once")
+    common.add_argument("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
     scale = argparse.ArgumentParser(add_help=False)
     scale.add_argument("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
     guest = argparse.ArgumentParser(add_help=False, parents=[scale])
@@ -67,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     again = add("replay", _replay, "play a trace on a device without a guest, beside the model", scale)
     again.add_argument("file", type=Path, metavar="FILE", help="the trace; '-' reads standard input")
     _add_bench(commands, [common, guest])
+    coverage = add("coverage", _coverage, "pages over what was executed of the host's C (flavour coverage)")
+    coverage.add_argument("--reset", action="store_true", help="forget what was counted so far")
+    coverage.add_argument(
+        "--html", type=Path, default=Path("coverage"), metavar="DIR", help="where the pages go (coverage/)"
+    )
     add("clean", _clean, "remove the cache")
     return parser
 
@@ -105,7 +111,10 @@ def _count(text: str) -> int:
 
 def _artifacts(options: argparse.Namespace) -> Artifacts:
     settings = Settings.from_environment(
-        cache_dir=options.cache_dir, qemu_source=options.qemu_source, jobs=options.jobs
+        cache_dir=options.cache_dir,
+        qemu_source=options.qemu_source,
+        jobs=options.jobs,
+        flavour=options.flavour,
     )
     return Artifacts(settings, Progress())
 
@@ -207,6 +216,18 @@ def _bench_device(options: argparse.Namespace) -> int:
     Console().print(figures.table(), highlight=False, soft_wrap=True)
     if options.json is not None:
         outputs.write(options.json, figures.text())
+    return 0
+
+
+def _coverage(options: argparse.Namespace) -> int:
+    from harness import coverage  # noqa: PLC0415 -- as above
+
+    artifacts = _artifacts(options)
+    if options.reset:
+        print(f"removed {coverage.reset(artifacts)} counters")
+        return 0
+    print(coverage.report(artifacts, options.html), end="")
+    print(f"pages: {options.html / 'index.html'}")
     return 0
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from harness.artifacts.cache import Recipe, Store
 from harness.artifacts.digest import key_of, sources_key
+from harness.artifacts.flavour import Flavour
 from harness.artifacts.process import Job, run
 from harness.artifacts.settings import source_folder
-from harness.artifacts.storage import remove
+from harness.artifacts.storage import locked, remove
 from harness.errors import ArtifactError, SetupError
 
 if TYPE_CHECKING:
@@ -49,11 +50,15 @@ class Programs:
 
 @dataclass(frozen=True)
 class Devcrypto:
-    """The semantics of /dev/crypto as a library, and in the form that is preloaded into programs."""
+    """The semantics of /dev/crypto as a library, and in the form that is preloaded into programs.
+
+    ``objects`` is where they were compiled, if that still exists.
+    """
 
     library: Path
     preload: Path
     identity: str
+    objects: Path | None = None
 
 
 def source_files(folder: Path) -> list[Path]:
@@ -88,8 +93,8 @@ def kernel_compiler(headers: Path) -> str:
 class Compiler:
     """Runs the makefiles of the repository; each result is one entry of the store."""
 
-    def __init__(self, store: Store, jobs: int) -> None:
-        self._store, self._jobs = store, jobs
+    def __init__(self, store: Store, jobs: int, flavour: Flavour = Flavour.PLAIN) -> None:
+        self._store, self._jobs, self._flavour = store, jobs, flavour
 
     def driver(self, kernel: Kernel) -> Driver:
         """Return the module for a kernel, built if need be."""
@@ -124,22 +129,44 @@ class Compiler:
     def devcrypto(self) -> Devcrypto:
         """Return the library, built if need be."""
         names = ("libdevcrypto.so", "libdevcrypto-preload.so")
-        entry, identity = self._build("devcrypto", ["host/devcrypto"], names, "the devcrypto library")
+        if self._flavour.counts:
+            return self._counting_devcrypto(names)
+        entry, identity = self._build(
+            "devcrypto", ["host/devcrypto"], names, "the devcrypto library", flavour=self._flavour
+        )
         return Devcrypto(entry / names[0], entry / names[1], identity)
 
+    def _counting_devcrypto(self, names: tuple[str, str]) -> Devcrypto:
+        """Return the library where it was compiled: what it counts belongs to the very objects beside it."""
+        folder, root = source_folder("host/devcrypto"), self._store.root
+        flags = self._flavour.compiler_flags
+        identity = key_of(compiler_version("cc"), flags)
+        build = root / "work" / f"devcrypto-{identity[:16]}"
+        what = "the devcrypto library"
+        with locked(root / "locks" / f"{build.name}.lock", what, self._store.progress):
+            self._make(folder, [f"O={build}"], what, build.name, flags)
+        return Devcrypto(build / names[0], build / names[1], sources_key(folder, source_files(folder)), build)
+
     def _build(
-        self, kind: str, folders: Sequence[str], names: Sequence[str], what: str, headers: Sequence[str] = ()
+        self,
+        kind: str,
+        folders: Sequence[str],
+        names: Sequence[str],
+        what: str,
+        headers: Sequence[str] = (),
+        flavour: Flavour = Flavour.PLAIN,
     ) -> tuple[Path, str]:
         paths = [source_folder(folder) for folder in folders]
         inputs = [*paths, *(source_folder(folder) for folder in headers)]
         keys = (sources_key(path, source_files(path)) for path in inputs)
-        identity = key_of(kind, "2", *keys, compiler_version("cc"))
+        flags = flavour.compiler_flags
+        identity = key_of(kind, "2", *keys, compiler_version("cc"), *([flags] if flags else []))
 
         def make(staging: Path) -> None:
             build = staging / "build"
             for path in paths:
                 # A folder for each: their object files may have the same names.
-                self._make(path, [f"O={build / path.name}"], what, f"{kind}-{identity[:8]}")
+                self._make(path, [f"O={build / path.name}"], what, f"{kind}-{identity[:8]}", flags)
             for name in names:
                 built = next(build.glob(f"*/{name}"), None)
                 if built is None:
@@ -149,11 +176,11 @@ class Compiler:
 
         return self._store.get(Recipe(kind, identity, what, make)), identity
 
-    def _make(self, folder: Path, arguments: list[str], what: str, log: str) -> None:
+    def _make(self, folder: Path, arguments: list[str], what: str, log: str, more: str = "") -> None:
         doing = f"building {what}"
         flags = {
-            "CFLAGS": f"-O2 -g -ffile-prefix-map={folder}={folder.name}",
-            "LDFLAGS": "-Wl,--build-id=none",
+            "CFLAGS": f"-O2 -g -ffile-prefix-map={folder}={folder.name} {more}".rstrip(),
+            "LDFLAGS": f"-Wl,--build-id=none {more}".rstrip(),
         }
         # The make that runs us, if any, has nothing to say to this one.
         clean = {"MAKEFLAGS": "", "MAKELEVEL": "", "MFLAGS": ""}

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 import socket
@@ -29,7 +28,11 @@ if TYPE_CHECKING:
 
 # Below lie the legacy video and firmware areas of a PC, and QEMU's own microvm firmware.
 FIRST_ADDRESS = 1 << 20
+# Where the devices' interrupt lines end; for QtestClient.intercept_interrupts().
+INTERRUPT_CONTROLLER = "/machine/ioapic"
 STOP_SECONDS = 20.0
+# A process that has closed its connection is on its way out, or has lost only that.
+END_SECONDS = 2.0
 # What AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer begin a report with.
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error: |SUMMARY: \w+Sanitizer")
 _EVIDENCE_LINES = 40
@@ -86,8 +89,8 @@ class QtestMachine:
         self._resources = contextlib.ExitStack()
         self._qmp: Qmp | None = None
         self._stopped = False
-        # Held while a verdict is made, whose files are closed at the end.
-        self._closing = threading.Lock()
+        # The thread that sees QEMU end looks at what belongs to that QEMU while this is held.
+        self._ending = threading.Lock()
         ours = self._start(None)
         self.client = QtestClient(ours, self._deadlines, self._verdict)
         try:
@@ -192,7 +195,7 @@ class QtestMachine:
 
     def kill(self) -> None:
         """End QEMU at once, and say nothing about how it was."""
-        with self._closing:
+        with self._ending:
             self._stopped = True
         self._resources.close()
 
@@ -206,7 +209,8 @@ class QtestMachine:
     def _start(self, stream: bytes | None) -> socket.socket:
         """Start a process; return our end of its qtest connection."""
         self._qmp = None
-        self._lifeline = Lifeline()
+        self._lifeline = lifeline = Lifeline()
+        # Only now: what comes late of the process before must find itself replaced.
         self._stopped = False
         self._deadlines = Deadlines(self._scale)
         self._output, self._state = self._memfd("qemu-output"), self._memfd("qemu-state")
@@ -215,12 +219,14 @@ class QtestMachine:
         ours, theirs = self._pair()
         self._monitor, its_monitor = self._pair()
         try:
-            self._process = QemuProcess(
-                self._command(theirs.fileno(), its_monitor.fileno(), restoring=stream is not None),
-                output=self._output,
-                pass_fds=(theirs.fileno(), its_monitor.fileno(), self._state),
-                on_exit=functools.partial(self._ended, self._lifeline),
-            )
+            with self._ending:
+                self._process = QemuProcess(
+                    self._command(theirs.fileno(), its_monitor.fileno(), restoring=stream is not None),
+                    output=self._output,
+                    pass_fds=(theirs.fileno(), its_monitor.fileno(), self._state),
+                    on_exit=lambda _: self._ended(lifeline),
+                    environment=self._qemu.environment,
+                )
         except BaseException:
             self._resources.close()
             raise
@@ -267,15 +273,15 @@ class QtestMachine:
         self._resources.callback(ours.close)
         return ours, theirs
 
-    def _ended(self, lifeline: Lifeline, _: int) -> None:
-        """Tell why, in the thread that waited for it; by then another process may have been started."""
-        with self._closing:
-            if lifeline is self._lifeline and not self._stopped:
+    def _ended(self, lifeline: Lifeline) -> None:
+        with self._ending:
+            # Late word of a process that was stopped, or that another has replaced, is no news.
+            if not self._stopped and lifeline is self._lifeline:
                 lifeline.cut(self._verdict())
 
     def _verdict(self) -> HarnessError:
         """Tell how QEMU ended."""
-        if not self._process.wait(STOP_SECONDS):
+        if not self._process.wait(END_SECONDS):
             return MachineError(
                 "speaking to QEMU", "it closed the connection and lives", "", self._evidence()
             )
