@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line: ``python -m harness doctor | build | shell | replay | bench | clean``."""
+"""The command line: ``python -m harness doctor | build | shell | replay | bench | coverage | clean``."""
 
 from __future__ import annotations
 
