@@ -16,7 +16,7 @@ from harness.artifacts import REPOSITORY, Flavour
 from harness.errors import ArtifactError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.artifacts import Artifacts
 
@@ -70,15 +70,18 @@ def reset(artifacts: Artifacts) -> int:
     return len(stale)
 
 
-def report(artifacts: Artifacts, target: Path) -> str:
-    """Write pages over everything that was counted; return the summary as text.
+def report(artifacts: Artifacts, target: Path) -> tuple[str, bool]:
+    """Write pages over everything that was counted.
+
+    Returns:
+        A table as text, and whether enough was executed.
 
     Args:
         artifacts: what was run.
         target: a folder for the pages; ``index.html`` is the first.
 
     Raises:
-        ArtifactError: nothing was counted, or too few lines or branches were executed.
+        ArtifactError: nothing was counted.
         SetupError: gcovr is missing.
     """
     target.mkdir(parents=True, exist_ok=True)
@@ -94,14 +97,15 @@ def report(artifacts: Artifacts, target: Path) -> str:
             _gcovr(["--root", str(build.sources), "--json", str(trace), str(objects)])
             trace.write_text(json.dumps(renamed(json.loads(trace.read_text()), build.places)))
             traces += ["--add-tracefile", str(trace)]
-        return _gcovr(
+        done = _gcovr(
             [
                 *(*traces, "--root", str(REPOSITORY), "--html-details", str(target / "index.html")),
-                *("--html-title", "The host's C", "--txt", "-", "--txt-metric", "line"),
-                *("--print-summary", "--exclude-throw-branches", "--exclude-unreachable-branches"),
+                *("--html-title", "The host's C", "--txt", "-", "--txt-metric", "line", "--print-summary"),
                 *("--fail-under-line", str(LINES_PERCENT), "--fail-under-branch", str(BRANCHES_PERCENT)),
-            ]
+            ],
+            may_fail=True,
         )
+        return done.stdout, done.returncode == 0
 
 
 def renamed(trace: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
@@ -130,7 +134,7 @@ def _collect(build: Compiled, target: Path) -> int:
     return len(counters)
 
 
-def _gcovr(options: Sequence[str] | Iterable[str]) -> str:
+def _gcovr(options: Sequence[str], *, may_fail: bool = False) -> subprocess.CompletedProcess[str]:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "gcovr", *options],
@@ -141,9 +145,10 @@ def _gcovr(options: Sequence[str] | Iterable[str]) -> str:
         )
     except subprocess.TimeoutExpired as error:
         raise ArtifactError("counting with gcovr", f"no end after {GCOVR_SECONDS:.0f} s") from error
-    if done.returncode:
-        if "No module named" in done.stderr:
-            raise SetupError("counting with gcovr", "it is not installed", "pip install gcovr, or use tox")
+    if "No module named gcovr" in done.stderr:
+        raise SetupError("counting with gcovr", "it is not installed", "pip install gcovr, or use tox")
+    # gcovr: 2 and 4, or both, for less than was asked for.
+    if done.returncode and not (may_fail and done.returncode in {2, 4, 6}):
         seen = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        raise ArtifactError("counting with gcovr", f"{done.stdout[-2000:]} {seen}")
-    return done.stdout
+        raise ArtifactError("counting with gcovr", seen)
+    return done

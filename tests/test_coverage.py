@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness import coverage
 from harness.artifacts import Artifacts, Flavour, Progress, Settings
 from harness.errors import SetupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_file_gets_its_name_in_the_repository() -> None:

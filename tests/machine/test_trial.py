@@ -44,8 +44,6 @@ def config(tmp_path: Path, play: str) -> MachineConfig:
         qemu=SimpleNamespace(
             binary=program, firmware=tmp_path, identity="q", environment=(), last_words=False
         ),
-            binary=program, firmware=tmp_path, identity="q", environment=(), last_words=False
-        ),
         kernel=SimpleNamespace(image=tmp_path, identity="k"),
         image=SimpleNamespace(initramfs=tmp_path, identity="i"),
         ssh_key=SimpleNamespace(private=tmp_path, public_line="s"),
