@@ -4,9 +4,10 @@
 import errno
 import struct
 
+import psutil
 import pytest
 
-from harness.qtest import Cryptodev
+from harness.qtest import Cryptodev, DescFlag, Descriptor
 from harness.reference import wire
 from harness.reference.abi import Cipher, CopFlag, CryptOp, Op, SessionOp
 from harness.reference.cipher import aes_cbc
@@ -106,7 +107,7 @@ def test_a_stream_with_ids_that_cannot_be_is_refused(passing_on, ids):
     right = struct.pack(">III", 0, 1, ses) + one
     wrong = struct.pack(">II", 0, len(ids)) + b"".join(struct.pack(">I", other) + one for other in ids)
     assert stream.count(right) == 1
-    with pytest.raises(Exception, match="virtio-cryptodev: open file 0: (a )?session"):
+    with pytest.raises(Exception, match=r"virtio-cryptodev: open file 0: (a )?session"):
         driver.machine.restore(stream.replace(right, wrong))
 
 
@@ -142,8 +143,6 @@ def test_a_host_that_is_gone_cannot_take_a_stream(qtest, tmp_path):
 
 def test_no_memory_for_data_in_pieces(qtest):
     """A host without the memory for a large request in pieces answers ENOMEM, and serves the next one."""
-    import psutil  # noqa: PLC0415 -- only here
-
     size = 1 << 29
     driver = fresh(qtest, f"max-request={size},queue-size=1024", memory_mib=32)
     handle = driver.open()
@@ -157,8 +156,6 @@ def test_no_memory_for_data_in_pieces(qtest):
 
 def _huge(driver, handle, ses, size):
     """Send a request of ``size`` bytes, whose buffers are the same two pieces of memory many times over."""
-    from harness.qtest import DescFlag, Descriptor  # noqa: PLC0415
-
     machine, ring = driver.machine, driver.split_queue()
     request = wire.Crypt(handle, CryptOp(ses=ses, op=Op.ENCRYPT, len=size), b"", IV)
     header = b"".join(request.readable[:4])

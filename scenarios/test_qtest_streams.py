@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Saved devices without a guest: what goes on, and each thing in a stream that is not believed."""
 
+import re
 import struct
 
 import pytest
@@ -122,25 +123,25 @@ def test_open_files_that_come_twice_are_refused(saved):
 
 
 @pytest.mark.parametrize(
-    ("queues", "words"),
+    ("sizes", "words"),
     [
-        ([(0, False)], "a queue of 0 descriptors, must be 1 to 1024"),
-        ([(128, True), (8, True)], "a queue 1, there is queue 0 only"),
+        ([0], "a queue of 0 descriptors, must be 1 to 1024"),
+        ([128, 8], "a queue 1, there is queue 0 only"),
     ],
     ids=["without descriptors", "one too many"],
 )
-def test_a_queue_that_cannot_be_is_refused(saved, queues, words):
+def test_a_queue_that_cannot_be_is_refused(saved, sizes, words):
     """A queue that this device cannot have, and over which QEMU's core would abort, is refused."""
     driver, stream = saved()
     ring = driver.split_queue()
-
-    def queue(size):
-        # hw/virtio/virtio.c, virtio_save(): le and be are mixed in a stream; these are be32, be64, be16.
-        return struct.pack(">IQH", size, ring.descriptors, ring.used_index)
-
-    right = struct.pack(">I", 1) + queue(128)
-    assert stream.stream.count(right) == 1
-    wrong = struct.pack(">I", len(queues)) + b"".join(queue(size) for size, _ in queues)
+    # hw/virtio/virtio.c, virtio_save(): number of queues; of each size, alignment, address, place.
+    rest = re.escape(struct.pack(">Q", ring.descriptors)) + b".."
+    found = re.findall(
+        re.escape(struct.pack(">II", 1, 128)) + b"(...." + rest + b")", stream.stream, re.DOTALL
+    )
+    assert len(found) == 1
+    right = struct.pack(">II", 1, 128) + found[0]
+    wrong = struct.pack(">I", len(sizes)) + b"".join(struct.pack(">I", size) + found[0] for size in sizes)
     with pytest.raises(MachineError) as refusal:
         driver.machine.restore(stream.stream.replace(right, wrong))
     assert any(words in line for line in refusal.value.evidence), refusal.value
