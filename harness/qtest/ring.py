@@ -176,6 +176,10 @@ class Queue(ABC):
         descriptors, driver_area, device_area: addresses of its three parts.
     """
 
+    descriptors: int
+    driver_area: int
+    device_area: int
+
     def __init__(
         self, client: QtestClient, memory: GuestMemory, transport: MmioTransport, index: int, size: int
     ) -> None:
