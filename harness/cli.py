@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from harness import doctor
-from harness.artifacts import Artifacts, Progress, Settings
+from harness.artifacts import Artifacts, Flavour, Progress, Settings
 from harness.errors import HarnessError
 from harness.machine import Accelerator
 from harness.machine.accelerator import requested_accelerator
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         "--qemu-source", type=Path, metavar="PATH", help="a QEMU tarball or checkout to build"
     )
     common.add_argument("--jobs", type=int, metavar="N", help="how many compilers run at once")
+    common.add_argument("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
     guest = argparse.ArgumentParser(add_help=False)
     guest.add_argument("--accel", choices=["auto", *Accelerator], help="auto takes KVM where it was proven")
     guest.add_argument("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
@@ -98,7 +99,10 @@ def _count(text: str) -> int:
 
 def _artifacts(options: argparse.Namespace) -> Artifacts:
     settings = Settings.from_environment(
-        cache_dir=options.cache_dir, qemu_source=options.qemu_source, jobs=options.jobs
+        cache_dir=options.cache_dir,
+        qemu_source=options.qemu_source,
+        jobs=options.jobs,
+        flavour=options.flavour,
     )
     return Artifacts(settings, Progress())
 

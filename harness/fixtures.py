@@ -79,6 +79,15 @@ def cryptodev(qtest: Callable[..., QtestMachine]) -> Cryptodev:
     return driver
 
 
+@pytest.fixture(params=["split", "packed", "legacy"])
+def cryptodev_any(qtest: Callable[..., QtestMachine], request: pytest.FixtureRequest) -> Cryptodev:
+    """Return the same; the test runs three times: over a split ring, a packed one, and legacy registers."""
+    kind = request.param
+    driver = Cryptodev(qtest(properties="packed=on" if kind == "packed" else "", legacy=kind == "legacy"))
+    driver.bring_up()
+    return driver
+
+
 @pytest.fixture(scope="session")
 def sut() -> SystemUnderTest:
     """Return the names of the system under test."""

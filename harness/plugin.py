@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.artifacts import Artifacts, Progress, Settings
+from harness.artifacts import NOTHING, REPOSITORY, Artifacts, Flavour, Progress, Settings
 from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
 from harness.room import Room, prove_accelerator
+from harness.sut.mutants import MUTANTS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -43,6 +44,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--qemu-source", type=Path, default=None, metavar="PATH", help="a QEMU tarball or checkout"
     )
     group.addoption("--jobs", type=int, default=None, metavar="N", help="how many compilers run at once")
+    group.addoption("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
+    group.addoption(
+        "--mutant", choices=sorted(MUTANTS), metavar="NAME", help="put a fault into the device that is tested"
+    )
     group.addoption("--accel", choices=["auto", *Accelerator], help="auto takes KVM where it was proven")
     group.addoption("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
 
@@ -57,13 +62,16 @@ def pytest_configure(config: pytest.Config) -> None:
             cache_dir=config.getoption("--cache-dir"),
             qemu_source=config.getoption("--qemu-source"),
             jobs=config.getoption("--jobs"),
+            flavour=config.getoption("--flavour"),
         )
         config.stash[SCALE] = config.getoption("--timeout-scale") or timeout_scale()
+        mutant = config.getoption("--mutant")
+        changes = MUTANTS[mutant].changes(REPOSITORY) if mutant else NOTHING
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     worker = getattr(config, "workerinput", {}).get("workerid")
     progress = Progress(name=f"harness on {worker}") if worker else Progress()
-    config.stash[ARTIFACTS] = Artifacts(settings, progress)
+    config.stash[ARTIFACTS] = Artifacts(settings, progress, changes=changes)
 
 
 def proof_of(config: pytest.Config) -> Proof:

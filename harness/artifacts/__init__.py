@@ -11,19 +11,20 @@ import filelock
 
 from harness.artifacts.cache import NotBuiltError, Store
 from harness.artifacts.compile import Compiler, Devcrypto, Driver, Programs
+from harness.artifacts.flavour import Flavour
 from harness.artifacts.guest import saved_guest
 from harness.artifacts.image import Image, ImageBuilder
 from harness.artifacts.kernel import Kernel, KernelBuilder
 from harness.artifacts.keys import SshKey, ssh_key
 from harness.artifacts.packages import PackageSource
 from harness.artifacts.progress import Progress
-from harness.artifacts.qemu import QemuBuild, QemuBuilder
+from harness.artifacts.qemu import NOTHING, QemuBuild, QemuBuilder
 from harness.artifacts.settings import REPOSITORY, Settings
 from harness.artifacts.storage import disk_errors, remove, tree_bytes
 from harness.errors import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 T = TypeVar("T")
@@ -38,12 +39,26 @@ class Artifacts:
     Every method raises a :class:`harness.errors.HarnessError` of one line when it fails.
     """
 
-    def __init__(self, settings: Settings, progress: Progress, *, building: bool = True) -> None:
-        """Use the cache of ``settings``; with ``building=False`` what is missing raises NotBuiltError."""
-        self.settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        progress: Progress,
+        *,
+        building: bool = True,
+        changes: Mapping[str, str] = NOTHING,
+    ) -> None:
+        """Use the cache of ``settings``.
+
+        Args:
+            settings: where and how.
+            progress: is told what goes on.
+            building: with False, what is missing raises NotBuiltError.
+            changes: a device that differs from ours: path in the repository → text of that file.
+        """
+        self.settings, self._changes = settings, changes
         self._store = Store(settings.cache_dir, progress, building=building)
         self._packages = PackageSource(self._store)
-        self._compiler = Compiler(self._store, settings.jobs)
+        self._compiler = Compiler(self._store, settings.jobs, settings.flavour)
 
     def qemu(self) -> QemuBuild:
         """Return QEMU with the device."""
@@ -84,7 +99,7 @@ class Artifacts:
 
     def are_built(self) -> bool:
         """Say whether a guest can be booted without fetching or building anything."""
-        looking = Artifacts(self.settings, Progress(), building=False)
+        looking = Artifacts(self.settings, Progress(), building=False, changes=self._changes)
         try:
             looking.qemu()
             looking.image()
@@ -117,7 +132,7 @@ class Artifacts:
 
     @cached_property
     def _qemu(self) -> QemuBuild:
-        return self._on_disk("QEMU", QemuBuilder(self._packages, self.settings).get)
+        return self._on_disk("QEMU", lambda: QemuBuilder(self._packages, self.settings).get(self._changes))
 
     @cached_property
     def _kernel(self) -> Kernel:
@@ -151,10 +166,12 @@ class Artifacts:
 
 
 __all__ = [
+    "NOTHING",
     "REPOSITORY",
     "Artifacts",
     "Devcrypto",
     "Driver",
+    "Flavour",
     "Image",
     "Kernel",
     "NotBuiltError",

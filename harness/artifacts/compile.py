@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.artifacts.cache import Recipe, Store
 from harness.artifacts.digest import key_of, sources_key
+from harness.artifacts.flavour import Flavour
 from harness.artifacts.process import Job, run
 from harness.artifacts.settings import source_folder
 from harness.artifacts.storage import remove
@@ -88,8 +89,8 @@ def kernel_compiler(headers: Path) -> str:
 class Compiler:
     """Runs the makefiles of the repository; each result is one entry of the store."""
 
-    def __init__(self, store: Store, jobs: int) -> None:
-        self._store, self._jobs = store, jobs
+    def __init__(self, store: Store, jobs: int, flavour: Flavour = Flavour.PLAIN) -> None:
+        self._store, self._jobs, self._flavour = store, jobs, flavour
 
     def driver(self, kernel: Kernel) -> Driver:
         """Return the module for a kernel, built if need be."""
@@ -124,36 +125,49 @@ class Compiler:
     def devcrypto(self) -> Devcrypto:
         """Return the library, built if need be."""
         names = ("libdevcrypto.so", "libdevcrypto-preload.so")
-        entry, identity = self._build("devcrypto", ["host/devcrypto"], names, "the devcrypto library")
+        entry, identity = self._build(
+            "devcrypto", ["host/devcrypto"], names, "the devcrypto library", flavour=self._flavour
+        )
         return Devcrypto(entry / names[0], entry / names[1], identity)
 
     def _build(
-        self, kind: str, folders: Sequence[str], names: Sequence[str], what: str, headers: Sequence[str] = ()
+        self,
+        kind: str,
+        folders: Sequence[str],
+        names: Sequence[str],
+        what: str,
+        headers: Sequence[str] = (),
+        flavour: Flavour = Flavour.PLAIN,
     ) -> tuple[Path, str]:
         paths = [source_folder(folder) for folder in folders]
         inputs = [*paths, *(source_folder(folder) for folder in headers)]
         keys = (sources_key(path, source_files(path)) for path in inputs)
-        identity = key_of(kind, "2", *keys, compiler_version("cc"))
+        flags = flavour.compiler_flags
+        identity = key_of(kind, "2", *keys, compiler_version("cc"), *([flags] if flags else []))
 
         def make(staging: Path) -> None:
             build = staging / "build"
+            if flavour is Flavour.COVERAGE:
+                # The library counts into files beside its objects: they have to stay, and may change.
+                build = self._store.root / "work" / f"{kind}-{identity[:16]}"
             for path in paths:
                 # A folder for each: their object files may have the same names.
-                self._make(path, [f"O={build / path.name}"], what, f"{kind}-{identity[:8]}")
+                self._make(path, [f"O={build / path.name}"], what, f"{kind}-{identity[:8]}", flags)
             for name in names:
                 built = next(build.glob(f"*/{name}"), None)
                 if built is None:
                     raise ArtifactError(f"building {what}", f"the makefiles made no {name}")
-                built.rename(staging / name)
-            remove(build)
+                shutil.copy2(built, staging / name)
+            if build.is_relative_to(staging):
+                remove(build)
 
         return self._store.get(Recipe(kind, identity, what, make)), identity
 
-    def _make(self, folder: Path, arguments: list[str], what: str, log: str) -> None:
+    def _make(self, folder: Path, arguments: list[str], what: str, log: str, more: str = "") -> None:
         doing = f"building {what}"
         flags = {
-            "CFLAGS": f"-O2 -g -ffile-prefix-map={folder}={folder.name}",
-            "LDFLAGS": "-Wl,--build-id=none",
+            "CFLAGS": f"-O2 -g -ffile-prefix-map={folder}={folder.name} {more}".rstrip(),
+            "LDFLAGS": f"-Wl,--build-id=none {more}".rstrip(),
         }
         # The make that runs us, if any, has nothing to say to this one.
         clean = {"MAKEFLAGS": "", "MAKELEVEL": "", "MFLAGS": ""}

@@ -12,6 +12,9 @@ import platform
 import shutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.artifacts.cache import Recipe
@@ -20,12 +23,12 @@ from harness.artifacts.debian import GoneError
 from harness.artifacts.digest import file_digest, key_of
 from harness.artifacts.process import Job, run
 from harness.artifacts.qemu_source import DebianQemu, QemuSource, given_source, version_of
-from harness.artifacts.settings import Settings, source_folder
+from harness.artifacts.settings import REPOSITORY, Settings, source_folder
 from harness.artifacts.storage import FullDiskError, locked, remove
 from harness.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from harness.artifacts.packages import PackageSource
     from harness.artifacts.progress import Step
@@ -77,6 +80,7 @@ PATCHED = frozenset((*ADDITIONS, ROMS, DEVICES_FILE))
 PIP_SECONDS = 300.0
 CONFIGURE_SECONDS = 300.0
 BUILD_SECONDS = 5400.0
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,14 @@ class QemuBuild:
         firmware: the folder for its option ``-L``.
         version: QEMU's version ("10.0.2").
         identity: names all that it was built from.
+        environment: names and values that it has to be started with.
     """
 
     binary: Path
     firmware: Path
     version: str
     identity: str
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 class QemuBuilder:
@@ -103,30 +109,42 @@ class QemuBuilder:
         self._packages, self._settings, self._store = packages, settings, packages.store
         self._logs = self._store.root / "logs"
 
-    def get(self) -> QemuBuild:
+    def get(self, changes: Mapping[str, str] = NOTHING) -> QemuBuild:
         """Return a QEMU made of the source, our configuration and our files as they are now.
+
+        Args:
+            changes: texts that stand for files of ours: path in the repository → text.
 
         Raises:
             HarnessError: the source cannot be had, or the build failed.
         """
+        with TemporaryDirectory() as folder:
+            ours = self._our_files()
+            for number, (name, text) in enumerate(changes.items()):
+                changed = Path(folder) / f"{number}-{Path(name).name}"
+                changed.write_text(text)
+                ours[_place_of(name, ours)] = changed
+            return self._newest(ours)
+
+    def _newest(self, ours: dict[str, Path]) -> QemuBuild:
         try:
-            return self._get()
+            return self._get(ours)
         except GoneError as error:
             self._store.progress.note(f"{error.seen}: looking what the archive has instead")
             self._packages.forget("firmware", FIRMWARE_PACKAGES)
             DebianQemu(self._packages).forget()
-            return self._get()
+            return self._get(ours)
 
     def _source(self) -> tuple[QemuSource, str]:
         if self._settings.qemu_source is None:
             return DebianQemu(self._packages).get()
         return given_source(self._settings.qemu_source, self._logs / "qemu-unpack.log"), ""
 
-    def _get(self) -> QemuBuild:
+    def _get(self, ours: dict[str, Path]) -> QemuBuild:
         source, version = self._source()
         firmware = self._packages.pinned("firmware", FIRMWARE_PACKAGES)
-        ours = self._our_files()
-        configuration = key_of(DEVICES, *CONFIGURE, *TOOLS)
+        flavour = self._settings.flavour
+        configuration = key_of(DEVICES, *CONFIGURE, *flavour.configure, *TOOLS)
         machine = key_of(platform.machine(), self._packages.codename, compiler_version("cc"))
         identity = key_of(
             *("qemu", LAYOUT, source.key, configuration, machine),
@@ -153,6 +171,7 @@ class QemuBuilder:
             firmware=entry / "firmware",
             version=version or (entry / "version").read_text(),
             identity=identity,
+            environment=flavour.environment(REPOSITORY),
         )
 
     @staticmethod
@@ -191,7 +210,8 @@ class QemuBuilder:
             cure=f"when it misses a library: {INSTALL_CURE}",
         )
         download = ["--disable-download"] if offline else []
-        run([tree / "src" / "configure", *CONFIGURE, *download, f"--python={tools}/bin/python"], job)
+        options = [*CONFIGURE, *self._settings.flavour.configure, *download]
+        run([tree / "src" / "configure", *options, f"--python={tools}/bin/python"], job)
 
     def _ninja(self, tree: Path, step: Step) -> None:
         tools = self._tools()
@@ -265,6 +285,15 @@ def overlay(source: QemuSource, target: Path, ours: dict[str, Path]) -> None:
     # Debian removes the binary firmware from the source: its meson.build must not ask for it.
     _write_if_other(target / ROMS, source.read(target, ROMS) if has_firmware else "roms = []\n")
     _write_if_other(target / DEVICES_FILE, DEVICES)
+
+
+def _place_of(name: str, ours: Mapping[str, Path]) -> str:
+    """Return the path in QEMU's source of a file of ours, by its path in the repository."""
+    file = source_folder(str(Path(name).parent)) / Path(name).name
+    for place, path in ours.items():
+        if path == file:
+            return place
+    raise ArtifactError("changing the device", f"{name} is not part of it")
 
 
 def _write_if_other(path: Path, text: str) -> None:

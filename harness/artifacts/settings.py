@@ -10,11 +10,13 @@ from pathlib import Path
 import platformdirs
 
 import harness
+from harness.artifacts.flavour import Flavour
 from harness.errors import SetupError
 
 CACHE_VARIABLE = "HARNESS_CACHE_DIR"
 QEMU_SOURCE_VARIABLE = "HARNESS_QEMU_SOURCE"
 JOBS_VARIABLE = "HARNESS_JOBS"
+FLAVOUR_VARIABLE = "HARNESS_FLAVOUR"
 APPLICATION = "virtio-cryptodev-harness"
 
 # The C sources and the image's recipe lie beside the package: it is installed as editable.
@@ -47,6 +49,14 @@ def _jobs(text: str) -> int:
     return jobs
 
 
+def _flavour(text: str) -> Flavour:
+    try:
+        return Flavour(text)
+    except ValueError as error:
+        cure = f"it is one of {', '.join(Flavour)}"
+        raise SetupError(f"reading {FLAVOUR_VARIABLE} or --flavour", f"there is no {text!r}", cure) from error
+
+
 def _available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
@@ -59,20 +69,26 @@ class Settings:
         cache_dir: absolute folder that holds everything that is built; it need not exist yet.
         qemu_source: a tarball or checkout of QEMU; None takes Debian's source package.
         jobs: how many compilers run at once.
+        flavour: the way in which the host's C is built.
     """
 
     cache_dir: Path
     qemu_source: Path | None
     jobs: int
+    flavour: Flavour = Flavour.PLAIN
 
     @classmethod
     def from_environment(
-        cls, cache_dir: Path | None = None, qemu_source: Path | None = None, jobs: int | None = None
+        cls,
+        cache_dir: Path | None = None,
+        qemu_source: Path | None = None,
+        jobs: int | None = None,
+        flavour: str | None = None,
     ) -> Settings:
         """Make settings from options; one that is None comes from its environment variable or its default.
 
         Raises:
-            SetupError: the number of jobs is none.
+            SetupError: the number of jobs is none, or there is no such flavour.
         """
         cache = cache_dir or os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_path(APPLICATION)
         source = qemu_source or os.environ.get(QEMU_SOURCE_VARIABLE) or None
@@ -81,4 +97,5 @@ class Settings:
             cache_dir=Path(cache).expanduser().absolute(),
             qemu_source=Path(source).expanduser().absolute() if source else None,
             jobs=_jobs(count),
+            flavour=_flavour(flavour or os.environ.get(FLAVOUR_VARIABLE) or Flavour.PLAIN),
         )

@@ -29,6 +29,10 @@ class QemuParts(Protocol):
     def identity(self) -> str:
         """What it was built from, as a digest."""
 
+    @property
+    def environment(self) -> tuple[tuple[str, str], ...]:
+        """Names and values that it has to be started with."""
+
 
 class KernelParts(Protocol):
     """A guest kernel that QEMU can load."""

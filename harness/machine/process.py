@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness.errors import QemuExitError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 # Set before QEMU runs: "kill me when my parent dies".  The shell then makes sure that the parent had not
 # died before that was set: whoever lost its parent has another one by now.
@@ -45,10 +45,11 @@ class QemuProcess:
         output: int,
         pass_fds: tuple[int, ...],
         on_exit: Callable[[int], None],
+        environment: Iterable[tuple[str, str]] = (),
     ) -> None:
         """Start ``command``; ``on_exit`` is called with its return code, in the keeper's thread.
 
-        ``output`` is the descriptor of its standard output and error.
+        ``output`` is the descriptor of its standard output and error; ``environment`` is added to ours.
 
         Raises:
             SetupError: ``setpriv`` is missing.
@@ -57,6 +58,7 @@ class QemuProcess:
         if shutil.which("setpriv") is None:
             raise SetupError("starting QEMU", "there is no setpriv", "apt-get install util-linux")
         self._command, self._output, self._pass_fds, self._on_exit = command, output, pass_fds, on_exit
+        self._environment = {**os.environ, **dict(environment)}
         self._started, self._ended = threading.Event(), threading.Event()
         self._failure: OSError | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -111,6 +113,7 @@ class QemuProcess:
                 stdout=self._output,
                 stderr=self._output,
                 pass_fds=self._pass_fds,
+                env=self._environment,
                 # Ctrl-C in the terminal is for Python, which then takes the guest down in good order.
                 start_new_session=True,
             )

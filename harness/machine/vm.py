@@ -290,6 +290,7 @@ class VirtualMachine(RunsPrograms):
                 output=its_output.fileno(),
                 pass_fds=tuple(end.fileno() for end in theirs),
                 on_exit=self._qemu_ended,
+                environment=self.config.qemu.environment,
             )
         finally:
             # With our copies of its ends closed, the end of QEMU is the end of each stream.

@@ -124,6 +124,13 @@ class VirtioDriver:
             raise MachineError(f"setting up queue {index}", "a packed ring was negotiated")
         return queue
 
+    def packed_queue(self, index: int = 0, size: int | None = None) -> PackedQueue:
+        """Return a queue that is a packed ring; raises as :meth:`queue`, or when it is a split one."""
+        queue = self.queue(index, size)
+        if not isinstance(queue, PackedQueue):
+            raise MachineError(f"setting up queue {index}", "a packed ring was not negotiated")
+        return queue
+
     def start(self) -> None:
         """Tell the device that the driver is ready (DRIVER_OK)."""
         self.transport.status = int(self.status) | Status.DRIVER_OK

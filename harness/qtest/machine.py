@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import socket
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # Below lie the legacy video and firmware areas of a PC, and QEMU's own microvm firmware.
 FIRST_ADDRESS = 1 << 20
+# Where the devices' interrupt lines end; for QtestClient.intercept_interrupts().
+INTERRUPT_CONTROLLER = "/machine/ioapic"
 STOP_SECONDS = 20.0
 # What AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer begin a report with.
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error: |SUMMARY: \w+Sanitizer")
@@ -84,6 +87,8 @@ class QtestMachine:
         self._resources = contextlib.ExitStack()
         self._qmp: Qmp | None = None
         self._stopped = False
+        # The thread that sees QEMU end looks at what belongs to that QEMU while this is held.
+        self._ending = threading.Lock()
         ours = self._start(None)
         self.client = QtestClient(ours, self._deadlines, self._verdict)
         try:
@@ -188,7 +193,8 @@ class QtestMachine:
 
     def kill(self) -> None:
         """End QEMU at once, and say nothing about how it was."""
-        self._stopped = True
+        with self._ending:
+            self._stopped = True
         self._resources.close()
 
     @property
@@ -202,7 +208,7 @@ class QtestMachine:
         """Start a process; return our end of its qtest connection."""
         self._stopped = False
         self._qmp = None
-        self._lifeline = Lifeline()
+        self._lifeline = lifeline = Lifeline()
         self._deadlines = Deadlines(self._scale)
         self._output, self._state = self._memfd("qemu-output"), self._memfd("qemu-state")
         if stream is not None:
@@ -210,12 +216,14 @@ class QtestMachine:
         ours, theirs = self._pair()
         self._monitor, its_monitor = self._pair()
         try:
-            self._process = QemuProcess(
-                self._command(theirs.fileno(), its_monitor.fileno(), restoring=stream is not None),
-                output=self._output,
-                pass_fds=(theirs.fileno(), its_monitor.fileno(), self._state),
-                on_exit=lambda _: self._ended(),
-            )
+            with self._ending:
+                self._process = QemuProcess(
+                    self._command(theirs.fileno(), its_monitor.fileno(), restoring=stream is not None),
+                    output=self._output,
+                    pass_fds=(theirs.fileno(), its_monitor.fileno(), self._state),
+                    on_exit=lambda _: self._ended(lifeline),
+                    environment=self._qemu.environment,
+                )
         except BaseException:
             self._resources.close()
             raise
@@ -262,9 +270,11 @@ class QtestMachine:
         self._resources.callback(ours.close)
         return ours, theirs
 
-    def _ended(self) -> None:
-        if not self._stopped:
-            self._lifeline.cut(self._verdict())
+    def _ended(self, lifeline: Lifeline) -> None:
+        with self._ending:
+            # Late word of a process that was stopped, or that another has replaced, is no news.
+            if not self._stopped and lifeline is self._lifeline:
+                lifeline.cut(self._verdict())
 
     def _verdict(self) -> HarnessError:
         """Tell how QEMU ended."""

@@ -25,6 +25,23 @@
 #define MAX_REQUEST GiB
 #define BATCH_BYTES (4 * MiB)   /* data worked on before others get a turn */
 
+/*
+ * A driver may say another size at any moment.  The core keeps its places in a
+ * packed ring meanwhile, and aborts over one that is no more.
+ */
+static bool virtio_cryptodev_lost_its_place(VirtIODevice *vdev)
+{
+    const unsigned int num = virtio_queue_get_num(vdev, 0);
+    unsigned int places;
+
+    if (!virtio_vdev_has_feature(vdev, VIRTIO_F_RING_PACKED)) {
+        return false;
+    }
+    /* Each in 15 bits, above them its wrap counter: available, then used. */
+    places = virtio_queue_get_last_avail_idx(vdev, 0);
+    return (places & 0x7fff) >= num || ((places >> 16) & 0x7fff) >= num;
+}
+
 /* Takes one chain from the queue and gives it back; false: there was none. */
 static bool virtio_cryptodev_step(VirtIOCryptodev *c, size_t *bytes)
 {
@@ -53,6 +70,10 @@ static void virtio_cryptodev_run(VirtIOCryptodev *c)
     /* Inside already: a buffer of the guest lay over our own registers. */
     if (c->running || !vdev->vm_running ||
         !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK)) {
+        return;
+    }
+    if (virtio_cryptodev_lost_its_place(vdev)) {
+        virtio_error(vdev, "virtio-cryptodev: a packed ring shrank in use");
         return;
     }
     c->running = true;

@@ -10,7 +10,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from harness.artifacts import Artifacts, Settings, settings
+from harness.artifacts import Artifacts, Flavour, Settings, settings
 from harness.artifacts.cache import NotBuiltError, Store
 from harness.artifacts.compile import source_files
 from harness.artifacts.debian import Pins, Remote
@@ -212,3 +212,22 @@ def test_clean_removes_ours_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "mine").unlink()
     artifacts.clean()
     artifacts.clean()
+
+
+def test_a_flavour_comes_from_the_option_or_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HARNESS_FLAVOUR", "coverage")
+    assert Settings.from_environment(cache_dir=tmp_path).flavour is Flavour.COVERAGE
+    assert Settings.from_environment(cache_dir=tmp_path, flavour="asan").flavour is Flavour.ASAN
+    monkeypatch.setenv("HARNESS_FLAVOUR", "vanilla")
+    with pytest.raises(SetupError, match="no 'vanilla' -- it is one of plain, asan, coverage"):
+        Settings.from_environment(cache_dir=tmp_path)
+
+
+def test_only_a_sanitized_program_needs_an_environment(tmp_path: Path) -> None:
+    assert Flavour.PLAIN.environment(tmp_path) == Flavour.COVERAGE.environment(tmp_path) == ()
+    names = dict(Flavour.ASAN.environment(tmp_path))
+    assert f"suppressions={tmp_path}/host/lsan.supp" in names["LSAN_OPTIONS"]
+    assert "halt_on_error=1" in names["UBSAN_OPTIONS"]
+    assert (Path(__file__).parents[2] / "host/lsan.supp").is_file()

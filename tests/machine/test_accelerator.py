@@ -13,7 +13,7 @@ from harness.errors import SetupError
 from harness.machine import accelerator
 from harness.machine.accelerator import Accelerator, Proof, Verdict, kvm_access, prove, requested_accelerator
 
-QEMU = SimpleNamespace(binary=Path("q"), firmware=Path("f"), identity="q1")
+QEMU = SimpleNamespace(binary=Path("q"), firmware=Path("f"), identity="q1", environment=())
 KERNEL = SimpleNamespace(image=Path("k"), identity="k1")
 
 
@@ -66,7 +66,8 @@ def test_the_outcome_is_kept(tmp_path: Path, device: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"qemu": SimpleNamespace(identity="q2")}, {"kernel": SimpleNamespace(identity="k2")}]
+    "changes",
+    [{"qemu": SimpleNamespace(identity="q2")}, {"kernel": SimpleNamespace(identity="k2")}],
 )
 def test_it_holds_for_what_was_tried_only(
     tmp_path: Path, device: Path, changes: dict[str, SimpleNamespace]

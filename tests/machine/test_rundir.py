@@ -25,6 +25,9 @@ from harness.machine.rundir import RunDirectory
 run = RunDirectory.create(Path(sys.argv[1]), keep=sys.argv[2] == "keep")
 if sys.argv[2] == "keep":
     run.close()
+if sys.argv[2] == "bury me not":
+    run._undertaker.kill()
+    run._undertaker.wait()
 print(run.path, flush=True)
 sys.stdin.read()
 """
@@ -58,7 +61,7 @@ def test_one_in_use_is_left_alone(tmp_path: Path) -> None:
 
 def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path), "drop"],
+        [sys.executable, "-c", HOLD, str(tmp_path), "bury me not"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""In which way the host's C is built: as users run it, with sanitizers, or counting what was executed."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Leaks of QEMU's own; LeakSanitizer's format.
+SUPPRESSIONS = "host/lsan.supp"
+_SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+# Only what is ours: the other thousand files of QEMU would write a thousand files each time one ends.
+_COUNT = "--coverage -fprofile-filter-files=.*/cryptodev/.* -O1"
+
+
+class Flavour(enum.StrEnum):
+    """A way to build QEMU with the device, and the devcrypto library."""
+
+    PLAIN = "plain"
+    ASAN = "asan"
+    COVERAGE = "coverage"
+
+    @property
+    def configure(self) -> tuple[str, ...]:
+        """What QEMU's configure is told besides the usual."""
+        match self:
+            case Flavour.PLAIN:
+                return ()
+            case Flavour.ASAN:
+                # -g1 for the lines in a report; the default, -g, makes the program ten times as large.
+                flags = "-g1 -fno-omit-frame-pointer -fno-sanitize-recover=undefined"
+                return ("--enable-asan", "--enable-ubsan", f"--extra-cflags={flags}")
+            case Flavour.COVERAGE:
+                return (f"--extra-cflags={_COUNT}", "--extra-ldflags=--coverage")
+
+    @property
+    def compiler_flags(self) -> str:
+        """What the library is compiled and linked with besides the usual."""
+        match self:
+            case Flavour.PLAIN:
+                return ""
+            case Flavour.ASAN:
+                return _SANITIZE
+            case Flavour.COVERAGE:
+                return "--coverage -O1"
+
+    def environment(self, repository: Path) -> tuple[tuple[str, str], ...]:
+        """Return what a program that was built so has to be started with: name, value."""
+        if self is not Flavour.ASAN:
+            return ()
+        return (
+            # A report ends the program; a failed allocation is an answer, as it is without a sanitizer.
+            ("ASAN_OPTIONS", "abort_on_error=0:allocator_may_return_null=1:detect_leaks=1"),
+            ("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1"),
+            ("LSAN_OPTIONS", f"suppressions={repository / SUPPRESSIONS}:print_suppressions=0"),
+        )
