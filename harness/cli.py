@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line: ``python -m harness doctor | build | shell | bench | clean``."""
+"""The command line: ``python -m harness doctor | build | shell | fuzz | bench | clean``."""
 
 from __future__ import annotations
 
 import argparse
+import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FAILED = 1
 INTERRUPTED = 130
+FUZZ_REQUESTS = 10_000
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,9 +62,25 @@ def _parser() -> argparse.ArgumentParser:
         help="only this and what it needs",
     )
     add("shell", _shell, "a guest with the device and the driver in this terminal", guest)
+    _add_fuzz(add)
     _add_bench(commands, [common, guest])
     add("clean", _clean, "remove the cache")
     return parser
+
+
+def _add_fuzz(add: Callable[..., argparse.ArgumentParser]) -> None:
+    fuzz = add("fuzz", _fuzz, "play hostile requests on the device, and hold every byte against the model")
+    amount = fuzz.add_mutually_exclusive_group()
+    amount.add_argument("--requests", type=_count, metavar="N", help="how many (default 10000)")
+    amount.add_argument("--seconds", type=positive, metavar="N", help="for how long, instead")
+    fuzz.add_argument("--seed", type=_natural, metavar="S", help="what the requests follow from")
+    fuzz.add_argument(
+        "--most-findings", type=_count, default=10, metavar="N", help="end after so many (default 10)"
+    )
+    fuzz.add_argument("--findings", type=Path, default=Path(), metavar="DIR", help="where traces are written")
+    fuzz.add_argument("--corpus", type=Path, metavar="DIR", help="play the traces of this folder before")
+    fuzz.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
+    fuzz.add_argument("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
 
 
 def _add_bench(
@@ -95,6 +113,13 @@ def _count(text: str) -> int:
     if count < 1:
         raise ValueError(f"{text!r} is not a number of 1 or more")
     return count
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(f"{text!r} is not a number of 0 or more")
+    return number
 
 
 def _artifacts(options: argparse.Namespace) -> Artifacts:
@@ -187,6 +212,33 @@ def _bench_device(options: argparse.Namespace) -> int:
     if options.json is not None:
         outputs.write(options.json, figures.text())
     return 0
+
+
+def _fuzz(options: argparse.Namespace) -> int:
+    from harness.bench import outputs  # noqa: PLC0415 -- as above
+    from harness.fuzz import command  # noqa: PLC0415
+
+    if options.json is not None:
+        outputs.require_writable(options.json)
+    outputs.require_writable(options.findings / ".finding")
+    artifacts = _artifacts(options)
+    plan = command.Plan(
+        seed=secrets.randbits(32) if options.seed is None else options.seed,
+        workers=options.jobs or 1,
+        requests=FUZZ_REQUESTS if options.requests is options.seconds else options.requests,
+        seconds=options.seconds,
+        most_findings=options.most_findings,
+        folder=options.findings,
+        flavour=artifacts.settings.flavour,
+        timeout_scale=options.timeout_scale or timeout_scale(),
+    )
+    figures = command.fuzz(plan, artifacts.qemu(), Progress(), options.corpus)
+    Console().print(figures.table(), highlight=False, soft_wrap=True)
+    if options.json is not None:
+        outputs.write(options.json, figures.text())
+    if figures.tally.found:
+        return FAILED
+    return INTERRUPTED if figures.interrupted else 0
 
 
 def _clean(options: argparse.Namespace) -> int:
