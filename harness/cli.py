@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--qemu-source", type=Path, metavar="PATH", help="a QEMU tarball or checkout to build"
     )
-    common.add_argument("--jobs", type=int, metavar="N", help="how many compilers run at once")
+    common.add_argument("--jobs", type=int, metavar="N", help="how many compilers, or workers, run at once")
     common.add_argument("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
     guest = argparse.ArgumentParser(add_help=False)
     guest.add_argument("--accel", choices=["auto", *Accelerator], help="auto takes KVM where it was proven")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.fuzz.requests import Message
     from harness.qtest.steps import Piece
 
-SETUP_CASES = 4000
+SETUP_CASES = 1000
 """So many cases of a worker have the same device, and the same QEMU."""
 MOST_REQUESTS = 16  # of a case, before some are doubled
 _LIMITS = (Limits(4, 3, 4096), Limits(128, 1024, 1 << 20), Limits(2, 2, 64), Limits(65, 5, 1024))
@@ -158,6 +158,9 @@ def _hostile(random: Random, setup: Setup, known: Known) -> list[Step]:
         )
         if random.random() < 0.3:
             steps.insert(random.randrange(len(steps) + 1), Kick())
+    if not by_hand and random.random() < (0.5 if setup.ring is Ring.PACKED else 0.03):
+        for _ in range(random.choice((1, 1, 2, 3))):
+            step_level.poke(random, steps)
     if random.random() < 0.15:
         for _ in range(random.choice((1, 1, 2, 4))):
             step_level.mutate(random, steps)

@@ -6,22 +6,20 @@ What is laid out before the first notification goes into memory in a few writes,
 
 from __future__ import annotations
 
-import struct
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.fuzz.layout import AVAILABLE, DATA, GUARD, GUARD_BYTES, QUEUE_SIZE, TABLE, USED
+from harness.fuzz.layout import DATA, GUARD, GUARD_BYTES, QUEUE_SIZE, TABLE
+from harness.fuzz.queues import INDEX
 from harness.qtest import steps
 from harness.qtest.ring import DescFlag, Descriptor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from harness.fuzz.queues import Buffer, Bytes, Driver
 
 UNKNOWN_ID = bytes.fromhex("dddddddd")  # for the id of a session that was never made
-_U16 = struct.Struct("<H")
-_AREAS = {steps.Area.DESCRIPTORS: TABLE, steps.Area.DRIVER: AVAILABLE, steps.Area.DEVICE: USED}
-_INDEX = AVAILABLE + 2
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,10 @@ class Compiler:
         size: bytes that were laid out behind :data:`~harness.fuzz.layout.DATA`.
     """
 
-    def __init__(self) -> None:
-        """Begin with an empty split queue."""
+    def __init__(self, queue: Driver, areas: Mapping[steps.Area, int]) -> None:
+        """Begin with an empty queue, whose parts have these addresses."""
         self.size = 0
-        self._free = deque(range(QUEUE_SIZE))
-        self._taken: list[int] = []
-        self._offered = 0
+        self._queue, self._areas = queue, areas
         self._blocks: list[int] = []
         self._patches: list[tuple[int, bytes]] = []
         self._deeds: list[Deed] = []
@@ -76,8 +72,7 @@ class Compiler:
                 case steps.Kick(queue):
                     self._act(Notify(queue))
                     if queue == 0:
-                        self._free.extend(self._taken)
-                        self._taken.clear()
+                        self._queue.served()
                 case steps.Write(register, value):
                     self._act(Poke(register, value))
                 case steps.Chain():
@@ -88,11 +83,11 @@ class Compiler:
                     self._block(b"".join(map(self._descriptor, descriptors)))
                 case steps.Raw(descriptors, head):
                     self._patch(TABLE, b"".join(map(self._descriptor, descriptors[:QUEUE_SIZE])))
-                    self._offer(head)
+                    self._patch_all(self._queue.offer(head))
                 case steps.Offer(head):
-                    self._offer(head)
+                    self._patch_all(self._queue.offer(head))
                 case steps.Poke(area, offset, data):
-                    self._patch(_AREAS[area] + offset, data)
+                    self._patch(self._areas[area] + offset, data)
                 case _:
                     raise ValueError(f"a fuzz case has no step {step}")
         self._write_out()
@@ -105,8 +100,12 @@ class Compiler:
     def _patch(self, address: int, data: bytes) -> None:
         self._patches.append((address - TABLE, data))
 
+    def _patch_all(self, writes: Sequence[Bytes]) -> None:
+        for address, data in writes:
+            self._patch(address, data)
+
     def _write_out(self) -> None:
-        """Write what was laid out, neighbours at once; the available ring's index last.
+        """Write what was laid out, neighbours at once: data, descriptors, the available ring's index last.
 
         A device that looks at its queue by itself sees either nothing new or all of it.
         """
@@ -121,33 +120,23 @@ class Compiler:
                 spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
             else:
                 spans.append((start, end))
-        spans.sort(key=lambda span: span[0] <= _INDEX - TABLE < span[1])
+        spans.sort(key=lambda span: (span[0] <= INDEX - TABLE < span[1], span[0] < DATA - TABLE))
         self._deeds += [Patch(TABLE + start, bytes(image[start:end])) for start, end in spans]
         self._patches.clear()
 
     def _chain(self, step: steps.Chain) -> None:
-        needed = 1 if step.indirect else len(step.pieces)
-        if needed > len(self._free):
+        if (1 if step.indirect else len(step.pieces)) > self._queue.left:
             return
-        slots = [self._free.popleft() for _ in range(needed)]
-        self._taken += slots
-        buffers = [self._bytes(piece.data) for piece in step.pieces]
-        addresses = self._lay(buffers)
-        order = range(len(buffers)) if step.indirect else slots
-        last = len(buffers) - 1
-        raw = []
-        for number, (piece, data, address) in enumerate(zip(step.pieces, buffers, addresses, strict=True)):
-            flags = DescFlag.WRITE if piece.writable else DescFlag(0)
-            if number < last:
-                flags |= DescFlag.NEXT
-            following = order[number + 1] if number < last else 0
-            raw.append(Descriptor(address, len(data), flags, following).pack())
+        data = [self._bytes(piece.data) for piece in step.pieces]
+        buffers: list[Buffer] = [
+            (address, len(each), DescFlag.WRITE if piece.writable else DescFlag(0))
+            for address, each, piece in zip(self._lay(data), data, step.pieces, strict=True)
+        ]
         if step.indirect:
-            (table,) = self._lay([b"".join(raw)])
-            raw = [Descriptor(table, 16 * len(raw), DescFlag.INDIRECT).pack()]
-        for slot, data in zip(slots, raw, strict=True):
-            self._patch(TABLE + 16 * slot, data)
-        self._offer(slots[0])
+            table = self._queue.table(buffers)
+            (address,) = self._lay([table])
+            buffers = [(address, len(table), DescFlag.INDIRECT)]
+        self._patch_all(self._queue.chain(buffers))
 
     def _block(self, data: bytes) -> None:
         self._blocks += self._lay([data])
@@ -165,11 +154,6 @@ class Compiler:
         self._patch(start, bytes(image))
         self.size += len(image)
         return offsets
-
-    def _offer(self, head: int) -> None:
-        self._patch(AVAILABLE + 4 + 2 * (self._offered % QUEUE_SIZE), _U16.pack(head))
-        self._offered += 1
-        self._patch(_INDEX, _U16.pack(self._offered & 0xFFFF))
 
     def _bytes(self, data: steps.Data) -> bytes:
         return b"".join(

@@ -21,6 +21,8 @@ AVAILABLE = TABLE + 16 * QUEUE_SIZE
 USED = TABLE + 4096
 QUEUE_END = USED + 4 + 8 * QUEUE_SIZE + 2
 DATA = -(-QUEUE_END // 16) * 16
+# A packed queue needs less: its event structures lie where the available ring begins.
+PACKED_EVENT = AVAILABLE + 4
 GUARD_BYTES = 32
 GUARD = bytes([0xA5])
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.fuzz.compiler import Deed
     from harness.fuzz.layout import Arena
     from harness.reference.device import Device
+    from harness.reference.packed import PackedRing
     from harness.reference.virtqueue import Segment, Segments
 
 BATCH_BYTES = 4 << 20
@@ -87,7 +88,7 @@ class Expectation:
     """
 
     arena: Arena
-    ring: SplitRing
+    ring: SplitRing | PackedRing
     model: Device
     modern: bool
     status: int = 0
@@ -225,7 +226,8 @@ class Expectation:
         return None
 
     def _beyond_borders(self, answers: Answers) -> str | None:
-        borders = writable_spans(self.arena)
+        # Only of a split ring it is known where it has its descriptors, all the time.
+        borders = writable_spans(self.arena) if isinstance(self.ring, SplitRing) else None
         if borders is None:
             return None
         expected, image = bytearray(self.arena.data), answers.image

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, MachineError
 from harness.fuzz.compiler import Compiler, Notify, Patch
-from harness.fuzz.layout import AVAILABLE, DATA, MEMORY_MIB, QUEUE_SIZE, TABLE, USED, Arena
-from harness.fuzz.oracle import RUNNING, Answers, Certainty, Expectation
 from harness.fuzz.discovery import Discovery, Played, candidates
+from harness.fuzz.layout import AVAILABLE, DATA, MEMORY_MIB, PACKED_EVENT, QUEUE_SIZE, TABLE, USED, Arena
+from harness.fuzz.oracle import RUNNING, Answers, Certainty, Expectation
+from harness.fuzz.queues import PackedDriver, SplitDriver
 from harness.qtest import steps
 from harness.qtest.machine import QtestMachine
 from harness.qtest.mmio import Feature, Register, Status, find_device
 from harness.reference import wire
 from harness.reference.device import Device
+from harness.reference.packed import PackedRing
 from harness.reference.virtqueue import SplitRing
 
 if TYPE_CHECKING:
@@ -118,6 +120,12 @@ class Runner:
         try:
             self._transport = find_device(self.machine.client, wire.VIRTIO_ID)
             self._features = self._transport.device_features & int(setup.features)
+            self._packed = bool(self._features & Feature.RING_PACKED)
+            self._areas = {
+                steps.Area.DESCRIPTORS: TABLE,
+                steps.Area.DRIVER: AVAILABLE,
+                steps.Area.DEVICE: PACKED_EVENT if self._packed else USED,
+            }
             self._files = self.machine.descriptors()
         except BaseException:
             self.machine.kill()
@@ -188,10 +196,11 @@ class Runner:
         if setup.legacy:
             transport.set_legacy_queue(0, QUEUE_SIZE, TABLE, ALIGN)
         else:
-            transport.set_queue(0, QUEUE_SIZE, TABLE, AVAILABLE, USED)
+            transport.set_queue(0, QUEUE_SIZE, *self._areas.values())
         running = RUNNING & ~Status.FEATURES_OK if setup.legacy else RUNNING
         transport.status = running
-        arena, compiler = Arena(), Compiler()
+        arena = Arena()
+        compiler = Compiler(PackedDriver() if self._packed else SplitDriver(), self._areas)
         expected = Expectation(
             arena, self._ring(arena), self._model, modern=not setup.legacy, status=int(running)
         )
@@ -199,9 +208,10 @@ class Runner:
         look = self._carry_out(expected, compiler, deeds)
         return _Running(case, compiler, expected, 0, reset, accepted, deeds, look)
 
-    def _ring(self, arena: Arena) -> SplitRing:
+    def _ring(self, arena: Arena) -> SplitRing | PackedRing:
+        kind = PackedRing if self._packed else SplitRing
         event_idx = bool(self._features & Feature.EVENT_IDX)
-        return SplitRing(arena, TABLE, AVAILABLE, USED, QUEUE_SIZE, event_idx=event_idx)
+        return kind(arena, *self._areas.values(), QUEUE_SIZE, event_idx=event_idx)
 
     def _hostile(self, running: _Running) -> tuple[list[Deed], _Look]:
         ids = self._model.made[running.first_session :]

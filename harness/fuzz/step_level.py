@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.fuzz.layout import QUEUE_SIZE, TABLE, USED
 from harness.qtest.mmio import Register, Status
-from harness.qtest.steps import Chain, Kick, Offer, Step, Write
+from harness.qtest.steps import Area, Chain, Kick, Offer, Poke, Step, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,18 @@ def mutate(random: Random, steps: list[Step]) -> None:
     )[0]
     if len(steps) < MOST_STEPS:
         change(random, steps)
+
+
+def poke(random: Random, steps: list[Step]) -> None:
+    """Change a field of a descriptor, after chains were offered and before the device is told."""
+    if len(steps) >= MOST_STEPS:
+        return
+    # The first descriptors of the table are those of the prelude.
+    at = 16 * random.randrange(32)
+    size, offset = random.choice(((2, 12), (2, 14), (2, 14), (4, 8), (4, 8), (4, 0), (8, 0), (1, 14), (1, 15)))
+    value = random.choice((0, 1, 2, 4, 16, QUEUE_SIZE, 1 << 7, 1 << 15, (1 << 64) - 1, random.getrandbits(64)))
+    data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+    steps.insert(max(0, len(steps) - random.randrange(3)), Poke(Area.DESCRIPTORS, at + offset, data))
 
 
 def _insert(random: Random, steps: list[Step], step: Step) -> None:

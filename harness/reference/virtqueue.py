@@ -133,7 +133,7 @@ def walk(memory: Memory, table: int, size: int, head: int) -> Segments:
             raise BrokenChainError(Rule.INDIRECT_MAPPING)
         table, size = address, length // DESCRIPTOR_BYTES
         address, length, flags, following = _descriptor(memory, table, 0)
-    collector = _Collector(memory)
+    collector = Collector(memory)
     count = 0
     while True:
         collector.add(Segment(address, length), writable=bool(flags & WRITE))
@@ -153,8 +153,8 @@ def _descriptor(memory: Memory, table: int, index: int) -> tuple[int, int, int, 
     return address, length, flags, following
 
 
-class _Collector:
-    """The buffers of one chain so far."""
+class Collector:
+    """The buffers of one chain so far, as ``virtqueue_map_desc`` maps them."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -164,6 +164,7 @@ class _Collector:
         self._certain = True
 
     def add(self, segment: Segment, *, writable: bool) -> None:
+        """Take the next buffer in; raise BrokenChainError if it breaks a rule."""
         if not writable and self._writable:
             raise BrokenChainError(Rule.ORDER)
         if not segment.length:
@@ -180,6 +181,7 @@ class _Collector:
         (self._writable if writable else self._readable).append(segment)
 
     def result(self) -> Segments:
+        """Return the chain; raise UnknownMemoryError when it is not known where it leads."""
         if not self._certain:
             raise UnknownMemoryError("a buffer lies outside the memory")
         return Segments(tuple(self._readable), tuple(self._writable))
