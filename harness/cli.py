@@ -217,12 +217,13 @@ def _bench_device(options: argparse.Namespace) -> int:
 def _fuzz(options: argparse.Namespace) -> int:
     from harness.bench import outputs  # noqa: PLC0415 -- as above
     from harness.fuzz import command  # noqa: PLC0415
+    from harness.fuzz.hunt import Plan  # noqa: PLC0415
 
     if options.json is not None:
         outputs.require_writable(options.json)
     outputs.require_writable(options.findings / ".finding")
     artifacts = _artifacts(options)
-    plan = command.Plan(
+    plan = Plan(
         seed=secrets.randbits(32) if options.seed is None else options.seed,
         workers=options.jobs or 1,
         requests=FUZZ_REQUESTS if options.requests is options.seconds else options.requests,

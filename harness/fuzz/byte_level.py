@@ -94,7 +94,9 @@ def _field(random: Random, known: Known, request: Message) -> Message:
     name = random.choice(tuple(_CRYPT))
     if name in {"op", "flags"}:
         value = random.choice((0, 1, 2, 4, 8, 64, 0xFFFF, value & 0xFFFF))
-        return replace(request, readable=splice(request.readable, _CRYPT[name], 2, (value.to_bytes(2, "little"),)))
+        return replace(
+            request, readable=splice(request.readable, _CRYPT[name], 2, (value.to_bytes(2, "little"),))
+        )
     return _put(request, _CRYPT[name], value)
 
 

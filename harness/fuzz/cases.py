@@ -58,7 +58,7 @@ class Case:
 
 def setup_of(seed: int, worker: int, number: int) -> Setup:
     """Return the device of a case."""
-    random = Random(f"{seed} {worker} setup {number // SETUP_CASES}")
+    random = Random(f"{seed} {worker} setup {number // SETUP_CASES}")  # noqa: S311 -- it has to be foretold
     limits = random.choice(_LIMITS)
     ring = Ring.PACKED if random.random() < 0.15 else Ring.SPLIT
     return Setup(
@@ -75,7 +75,7 @@ def setup_of(seed: int, worker: int, number: int) -> Setup:
 def make(seed: int, worker: int, number: int) -> Case:
     """Return the case with this number."""
     setup = setup_of(seed, worker, number)
-    random = Random(f"{seed} {worker} {number}")
+    random = Random(f"{seed} {worker} {number}")  # noqa: S311 -- as above
     known, prelude = _prelude(random, setup)
     return Case(number, setup, tuple(prelude), tuple(_hostile(random, setup, known)))
 
@@ -105,7 +105,7 @@ def _kicked(chains: Sequence[Chain]) -> list[Step]:
             room = QUEUE_SIZE
         room -= len(chain.pieces)
         steps.append(chain)
-    return [*steps, Kick()] if steps else []
+    return [*steps, Kick()]
 
 
 def _open(random: Random, known: Known, messages: list[Message]) -> Known:
@@ -153,9 +153,7 @@ def _hostile(random: Random, setup: Setup, known: Known) -> list[Step]:
             descriptor_level.mutate(random, ring)
         steps = ring.steps()
     else:
-        steps = _kicked(
-            [Chain(tuple(chain), setup.indirect and random.random() < 0.1) for chain in chains]
-        )
+        steps = _kicked([Chain(tuple(chain), setup.indirect and random.random() < 0.1) for chain in chains])
         if random.random() < 0.3:
             steps.insert(random.randrange(len(steps) + 1), Kick())
     if not by_hand and random.random() < (0.5 if setup.ring is Ring.PACKED else 0.03):

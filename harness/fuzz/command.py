@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``python -m harness fuzz``: as many workers as wanted, each with its QEMU, and one line every few seconds."""
+"""``python -m harness fuzz``: so many workers, each with its QEMU, and a line every few seconds."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, SetupError
+from harness.fuzz import workers
 from harness.fuzz.figures import Found, FuzzFigures, Tally
 from harness.fuzz.hunt import Hunt, Plan
 from harness.qtest.finding import Finding
@@ -21,13 +21,11 @@ from harness.qtest.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from multiprocessing.connection import Connection
     from pathlib import Path
 
     from harness.artifacts import Progress, QemuBuild
 
 LINE_SECONDS = 5.0
-_DONE = "done"
 
 
 @dataclass
@@ -76,7 +74,7 @@ def fuzz(plan: Plan, qemu: QemuBuild, progress: Progress, corpus: Path | None = 
         if plan.workers == 1:
             Hunt(plan, qemu, tell=lambda tally: teller.hear(0, tally), stop=stop.event.is_set).run()
         else:
-            _in_processes(plan, qemu, teller, stop)
+            workers.run(plan, qemu, teller.hear, stop.event.is_set)
     return FuzzFigures(
         seed=plan.seed,
         jobs=plan.workers,
@@ -153,71 +151,3 @@ def play_corpus(
         except Finding as finding:
             found.append(Found(finding.line, str(path), replays=True))
     return found
-
-
-# Processes -------------------------------------------------------------------------------------------------
-
-
-def _in_processes(plan: Plan, qemu: QemuBuild, teller: Teller, stop: Stop) -> None:
-    # Not forked: a thread of this process may be inside of a library that the child would need.
-    context = multiprocessing.get_context("spawn")
-    ending = context.Event()
-    workers: list[tuple[Any, Connection]] = []
-    for part in parts(plan):
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(part, qemu, theirs, ending), daemon=True)
-        process.start()
-        theirs.close()
-        workers.append((process, ours))
-    try:
-        _listen({ours: index for index, (_, ours) in enumerate(workers)}, plan, teller, stop, ending)
-    finally:
-        ending.set()
-        for process, ours in workers:
-            process.join()
-            ours.close()
-
-
-def parts(plan: Plan) -> list[Plan]:
-    """Return the plan of each worker: its share of the requests."""
-    shares: list[int | None] = [plan.requests] * plan.workers
-    if plan.requests is not None:
-        share, rest = divmod(plan.requests, plan.workers)
-        shares = [share + (index < rest) for index in range(plan.workers)]
-    return [replace(plan, worker=index, requests=share) for index, share in enumerate(shares)]
-
-
-def _listen(open_: dict[Connection, int], plan: Plan, teller: Teller, stop: Stop, ending: Any) -> None:  # noqa: ANN401
-    """Hear the workers until all are done."""
-    failure: HarnessError | None = None
-    while open_:
-        if stop.event.is_set() or len(teller.total().found) >= plan.most_findings:
-            ending.set()
-        for connection in multiprocessing.connection.wait(list(open_), timeout=1.0):
-            worker = open_[connection]  # type: ignore[index]
-            try:
-                message = connection.recv()  # type: ignore[union-attr]
-            except EOFError:
-                message = HarnessError("fuzzing", f"worker {worker} ended without a word")
-            if isinstance(message, Tally):
-                teller.hear(worker, message)
-                continue
-            del open_[connection]  # type: ignore[arg-type]
-            if isinstance(message, HarnessError):
-                failure = message
-                ending.set()
-    if failure is not None:
-        raise failure
-
-
-def _work(plan: Plan, qemu: QemuBuild, pipe: Connection, ending: Any) -> None:  # noqa: ANN401
-    """Be a worker process."""
-    # Ctrl-C goes to the whole group; the first process says what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        Hunt(plan, qemu, tell=pipe.send, stop=ending.is_set).run()
-        pipe.send(_DONE)
-    except HarnessError as error:
-        pipe.send(HarnessError(error.doing, error.seen, error.cure))
-    finally:
-        pipe.close()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From the steps of a case to what is done to the machine: bytes for its memory, values for its registers.
 
-What is laid out before the first notification goes into memory in a few writes, whatever the number of chains.
+What is laid out before a notification goes into memory in a few writes, whatever the number of chains.
 """
 
 from __future__ import annotations
@@ -75,23 +75,28 @@ class Compiler:
                         self._queue.served()
                 case steps.Write(register, value):
                     self._act(Poke(register, value))
-                case steps.Chain():
-                    self._chain(step)
-                case steps.Block(data):
-                    self._block(self._bytes(data))
-                case steps.Table(descriptors):
-                    self._block(b"".join(map(self._descriptor, descriptors)))
-                case steps.Raw(descriptors, head):
-                    self._patch(TABLE, b"".join(map(self._descriptor, descriptors[:QUEUE_SIZE])))
-                    self._patch_all(self._queue.offer(head))
-                case steps.Offer(head):
-                    self._patch_all(self._queue.offer(head))
-                case steps.Poke(area, offset, data):
-                    self._patch(self._areas[area] + offset, data)
                 case _:
-                    raise ValueError(f"a fuzz case has no step {step}")
+                    self._lay_out(step)
         self._write_out()
         return self._deeds
+
+    def _lay_out(self, step: steps.Step) -> None:
+        match step:
+            case steps.Chain():
+                self._chain(step)
+            case steps.Block(data):
+                self._block(self._bytes(data))
+            case steps.Table(descriptors):
+                self._block(b"".join(map(self._descriptor, descriptors)))
+            case steps.Raw(descriptors, head):
+                self._patch(TABLE, b"".join(map(self._descriptor, descriptors[:QUEUE_SIZE])))
+                self._patch_all(self._queue.offer(head))
+            case steps.Offer(head):
+                self._patch_all(self._queue.offer(head))
+            case steps.Poke(area, offset, data):
+                self._patch(self._areas[area] + offset, data)
+            case _:
+                raise ValueError(f"a fuzz case has no step {step}")
 
     def _act(self, deed: Deed) -> None:
         self._write_out()

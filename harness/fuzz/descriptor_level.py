@@ -78,7 +78,9 @@ class Ring:
             following = 0
             if number + 1 < len(pieces):
                 flags, following = flags | DescFlag.NEXT, base + number + 1
-            chain.append(RawDescriptor(self.block(Block(piece.data)), size_of(piece.data), int(flags), following))
+            chain.append(
+                RawDescriptor(self.block(Block(piece.data)), size_of(piece.data), int(flags), following)
+            )
         self.heads.append(len(self.table))
         if not indirect:
             self.table += chain
@@ -134,7 +136,9 @@ def _one_descriptor(random: Random, table: list[RawDescriptor], blocks: int) -> 
             flag = random.choice((1, 1, 2, 2, 2, 4, 8, 0x80, 0x8000, 0xFFF8))
             table[at] = replace(old, flags=old.flags ^ flag)
         case _:
-            following = random.choice((at, 0, len(table), QUEUE_SIZE - 1, QUEUE_SIZE, 0xFFFF, random.getrandbits(7)))
+            following = random.choice(
+                (at, 0, len(table), QUEUE_SIZE - 1, QUEUE_SIZE, 0xFFFF, random.getrandbits(7))
+            )
             table[at] = replace(old, flags=old.flags | DescFlag.NEXT, next=following)
 
 
@@ -208,5 +212,9 @@ def _index(random: Random, ring: Ring) -> None:
 def _rings(random: Random, ring: Ring) -> None:
     """Write over the used ring, or over a heads' place in the available one."""
     area = random.choice((Area.DEVICE, Area.DEVICE, Area.DRIVER))
-    offset = random.choice((0, 2, 4, 8, 4 + 8 * QUEUE_SIZE)) if area is Area.DEVICE else 4 + 2 * random.randrange(16)
+    offset = (
+        random.choice((0, 2, 4, 8, 4 + 8 * QUEUE_SIZE))
+        if area is Area.DEVICE
+        else 4 + 2 * random.randrange(16)
+    )
     ring.pokes.append(Poke(area, offset, random.randbytes(2)))

@@ -142,7 +142,10 @@ class FuzzFigures:
             ("cases with nothing known but that a reset mends it", f"{counts.unknown:,}"),
             ("requests a second", f"{_rate(counts.requests, self.duration_seconds):,.0f}"),
             ("requests a second of processor time", f"{_rate(counts.requests, self.cpu_seconds):,.0f}"),
-            ("most memory of a QEMU, and its growth", f"{_mib(tally.resident_kib)}, {_mib(tally.growth_kib)}"),
+            (
+                "most memory of a QEMU, and its growth",
+                f"{_mib(tally.resident_kib)}, {_mib(tally.growth_kib)}",
+            ),
             ("findings", f"{len(tally.found)}"),
         ):
             rows.add_row(name, value)

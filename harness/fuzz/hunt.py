@@ -163,7 +163,7 @@ class Hunt:
         return self._runner
 
     def _end_qemu(self, number: int) -> None:
-        """Hear what a QEMU has to say at its end: its status, a sanitizer's report, how large it has become."""
+        """Hear what a QEMU has to say at its end: its status, a sanitizer's report, how large it is."""
         runner = self._runner
         if runner is None:
             return
@@ -184,7 +184,9 @@ class Hunt:
         self.tally.growth_kib = max(self.tally.growth_kib, growth)
         most = MOST_GROWTH_ASAN_KIB if self._plan.flavour is Flavour.ASAN else MOST_GROWTH_KIB
         if growth > most:
-            raise Discovery(f"QEMU grew by {growth} KiB, more than {most}, in {runner.counts.cases} cases", [])
+            raise Discovery(
+                f"QEMU grew by {growth} KiB, more than {most}, in {runner.counts.cases} cases", []
+            )
 
     def _put_away(self) -> None:
         if self._runner is not None:

@@ -37,7 +37,7 @@ class Arena:
     """
 
     ram = range(FIRST_ADDRESS, MEMORY_END)
-    holes = (range(MEMORY_END, FIRST_SLOT), range(1 << 32, 1 << 64))
+    holes: tuple[range, ...] = (range(MEMORY_END, FIRST_SLOT), range(1 << 32, 1 << 64))
 
     def __init__(self) -> None:
         """Begin with an empty queue."""

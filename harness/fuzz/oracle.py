@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a device should make of a case: memory, byte for byte, status and interrupts; or what it must not do.
 
-Nearly every case can be foretold in full.  Where one cannot (a buffer over registers, a queue that is moved while
-the device works), less is asked: nothing changes but what some descriptor lets the device write, and in the worst
-case no more than that QEMU lives and a reset mends everything.
+Nearly every case can be foretold in full.  Where one cannot (a buffer over registers, a queue that is moved
+while the device works), less is asked: nothing changes but what some descriptor lets the device write, and in
+the worst case no more than that QEMU lives and a reset mends everything.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.fuzz.compiler import Notify, Patch, Poke
-from harness.fuzz.layout import AVAILABLE, TABLE, USED, first_difference, place_of
+from harness.fuzz.layout import AVAILABLE, QUEUE_END, TABLE, USED, first_difference, place_of
 from harness.fuzz.spans import writable_spans
 from harness.qtest.mmio import Register, Status
 from harness.reference.device import Completion
@@ -101,6 +102,7 @@ class Expectation:
     _batch: int = 0
     _most_offered: int = 0
     _rewound: bool = False
+    _borders: list[tuple[int, int]] = field(default_factory=list)
 
     def follow(self, deeds: Sequence[Deed], seen: Arena) -> None:
         """Do what was done to the real device.
@@ -133,13 +135,24 @@ class Expectation:
 
     def _loosen(self, certainty: Certainty) -> None:
         self.certainty = min(self.certainty, certainty)
+        self._note_borders()
+
+    def _note_borders(self) -> None:
+        """Note where the device may write now: a descriptor that lets it may be changed later."""
+        # Only of a split ring it is known where it has its descriptors, all the time.
+        spans = writable_spans(self.arena) if isinstance(self.ring, SplitRing) else None
+        if spans is None or self.certainty is Certainty.NOTHING:
+            self.certainty = Certainty.NOTHING
+        else:
+            self._borders += spans
 
     # Requests ----------------------------------------------------------------------------------------------
 
     def _kick(self, queue: int) -> None:
-        if queue & 0xFFFF or self._gone or not self.status & Status.DRIVER_OK or self.ring.broken:
+        if queue & 0xFFFF or not self._listens():
             return
         if self.certainty is not Certainty.ALL:
+            self._note_borders()
             return
         self._batch = 0
         try:
@@ -189,32 +202,38 @@ class Expectation:
 
     def _set_status(self, value: int) -> None:
         if not value & Status.DRIVER_OK and self._has_more():
-            # Since DRIVER_OK the device looks at its queue when it has time for that: before this, or too late.
+            # Since DRIVER_OK the device looks at its queue when it has time for it: before this, or too late.
             self._loosen(Certainty.BORDERS)
         if value == 0:
             self.model.reset()
             self._gone = True
         elif value & Status.FEATURES_OK and not self.status & Status.FEATURES_OK and self._features_changed:
             self._loosen(Certainty.NOTHING)
+        if self.ring.broken and value & Status.DRIVER_OK:
+            # It takes no more chains, and yet says at some time where it wants to be notified.
+            self._loosen(Certainty.BORDERS)
         self.status, self.interrupts = value, None
 
+    def _listens(self) -> bool:
+        """Say whether the device looks at its queue when it is told of it."""
+        return not self._gone and not self.ring.broken and bool(self.status & Status.DRIVER_OK)
+
     def _has_more(self) -> bool:
-        if self._gone or self.ring.broken or not self.status & Status.DRIVER_OK:
-            return False
-        return self.certainty is not Certainty.ALL or self.ring.has_more()
+        return self._listens() and (self.certainty is not Certainty.ALL or self.ring.has_more())
 
     # Comparison --------------------------------------------------------------------------------------------
 
     def difference(self, answers: Answers) -> str | None:
         """Say what is wrong in what the machine says, in one line; None when nothing is."""
-        certainty = self.certainty
-        if certainty is Certainty.ALL and self.arena.spoiled and answers.image != self.arena.data:
+        if self.certainty is Certainty.ALL and self.arena.spoiled and answers.image != self.arena.data:
             # The id of a new session was written over: it cannot be known what it was.
-            certainty = Certainty.BORDERS
-        if certainty is Certainty.NOTHING:
+            self.certainty = Certainty.NOTHING
+        if self.certainty is Certainty.BORDERS:
+            self._note_borders()
+            # Noting them may show that there are none.
+            return self._beyond_borders(answers) if self._borders_known() else None
+        if self.certainty is Certainty.NOTHING:
             return None
-        if certainty is Certainty.BORDERS:
-            return self._beyond_borders(answers)
         if (at := first_difference(answers.image, self.arena.data)) is not None:
             piece = slice(at, at + 16)
             seen, expected = answers.image[piece].hex(), self.arena.data[piece].hex()
@@ -225,26 +244,31 @@ class Expectation:
             return f"interrupt status {answers.interrupts:#x}, the model says {self.interrupts:#x}"
         return None
 
+    def _borders_known(self) -> bool:
+        return self.certainty is not Certainty.NOTHING
+
     def _beyond_borders(self, answers: Answers) -> str | None:
-        # Only of a split ring it is known where it has its descriptors, all the time.
-        borders = writable_spans(self.arena) if isinstance(self.ring, SplitRing) else None
-        if borders is None:
-            return None
         expected, image = bytearray(self.arena.data), answers.image
-        for start, end in borders:
+        for start, end in self._borders:
             expected[start:end] = image[start:end]
         if (at := first_difference(image, expected)) is not None:
-            return f"{place_of(TABLE + at)}, at {TABLE + at:#x}: changed, and no descriptor lets the device do so"
+            place = f"{place_of(TABLE + at)}, at {TABLE + at:#x}"
+            return f"{place}: changed, and no descriptor lets the device do so"
         offered = self._offered()
         used = int.from_bytes(image[USED + 2 - TABLE : USED + 4 - TABLE], "little")
-        rewritten = any(start < USED + 4 - TABLE and USED + 2 - TABLE < end for start, end in borders[1:])
-        if used > offered and not rewritten and not self._rewound:
+        if used > offered and not self._rewound and not self._index_in_reach():
             return f"{used} chains were used, and {offered} offered"
         return None
+
+    def _index_in_reach(self) -> bool:
+        """Say whether a descriptor lets the device write over the used ring's index."""
+        whole = (USED - TABLE, QUEUE_END - TABLE)
+        index = USED + 2 - TABLE
+        return any(start < index + 2 and index < end for start, end in self._borders if (start, end) != whole)
 
 
 def _overlapping(segments: Sequence[Segment]) -> bool:
     if len(segments) < 2:
         return False
     ordered = sorted(segments, key=lambda segment: segment.address)
-    return any(one.end > other.address for one, other in zip(ordered, ordered[1:], strict=False))
+    return any(one.end > other.address for one, other in itertools.pairwise(ordered))

@@ -11,8 +11,8 @@ from harness.reference import wire
 from harness.reference.abi import Cipher, CryptOp, SessionOp
 
 if TYPE_CHECKING:
-    from random import Random
     from collections.abc import Sequence
+    from random import Random
 
 NAME_BYTES = 4  # of a session id, in a stream
 _SES = slice(12, 16)  # of a request to free or to encrypt: both have the id behind the header
@@ -26,7 +26,7 @@ class Message:
     Attributes:
         readable: what the device reads.
         writable: what the bytes that it may write hold at first.
-        cuts: where the reference wire begins a new buffer, in bytes: of the readable ones, of the writable ones.
+        cuts: where the reference wire begins a new buffer, in bytes: of what is read, of what is written.
     """
 
     readable: Data
@@ -39,7 +39,9 @@ def message(request: wire.Request, session: int | None = None) -> Message:
     readable: Data = (b"".join(request.readable),)
     if session is not None:
         readable = splice(readable, _SES.start, NAME_BYTES, (SessionId(session),))
-    return Message(readable, b"".join(request.initial), (_borders(request.readable), _borders(request.initial)))
+    return Message(
+        readable, b"".join(request.initial), (_borders(request.readable), _borders(request.initial))
+    )
 
 
 def _borders(buffers: Sequence[bytes]) -> tuple[int, ...]:
@@ -51,7 +53,7 @@ def _borders(buffers: Sequence[bytes]) -> tuple[int, ...]:
 
 
 def splice(data: Data, at: int, size: int, new: Data) -> Data:
-    """Replace ``size`` bytes at ``at`` (what lies behind the end is not there); a name that is cut is none."""
+    """Replace ``size`` bytes at ``at`` by others, at the end by as many as there are."""
     before, rest = split(data, at)
     return joined((*before, *new, *split(rest, size)[1]))
 

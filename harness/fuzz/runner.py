@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Plays fuzz cases on one QEMU, one exchange with it for each: what a case asks is answered with the next one's
-reset and prelude."""
+"""Plays fuzz cases on one QEMU, one exchange with it for each.
+
+What a case asks is answered together with the next one's reset and prelude.
+"""
 
 from __future__ import annotations
 
@@ -211,7 +213,8 @@ class Runner:
     def _ring(self, arena: Arena) -> SplitRing | PackedRing:
         kind = PackedRing if self._packed else SplitRing
         event_idx = bool(self._features & Feature.EVENT_IDX)
-        return kind(arena, *self._areas.values(), QUEUE_SIZE, event_idx=event_idx)
+        table, driver, device = self._areas.values()
+        return kind(arena, table, driver, device, QUEUE_SIZE, event_idx=event_idx)
 
     def _hostile(self, running: _Running) -> tuple[list[Deed], _Look]:
         ids = self._model.made[running.first_session :]

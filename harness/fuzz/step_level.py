@@ -46,7 +46,18 @@ _SETUP = {
 def mutate(random: Random, steps: list[Step]) -> None:
     """Change one thing in a list of steps."""
     change: Callable[[Random, list[Step]], None] = random.choices(
-        (_twice, _dropped, _swapped, _kick, _other_queue, _status, _acknowledge, _features, _setup, _anything),
+        (
+            _twice,
+            _dropped,
+            _swapped,
+            _kick,
+            _other_queue,
+            _status,
+            _acknowledge,
+            _features,
+            _setup,
+            _anything,
+        ),
         (4, 3, 3, 4, 1, 3, 2, 1, 2, 2),
     )[0]
     if len(steps) < MOST_STEPS:
@@ -59,8 +70,12 @@ def poke(random: Random, steps: list[Step]) -> None:
         return
     # The first descriptors of the table are those of the prelude.
     at = 16 * random.randrange(32)
-    size, offset = random.choice(((2, 12), (2, 14), (2, 14), (4, 8), (4, 8), (4, 0), (8, 0), (1, 14), (1, 15)))
-    value = random.choice((0, 1, 2, 4, 16, QUEUE_SIZE, 1 << 7, 1 << 15, (1 << 64) - 1, random.getrandbits(64)))
+    size, offset = random.choice(
+        ((2, 12), (2, 14), (2, 14), (4, 8), (4, 8), (4, 0), (8, 0), (1, 14), (1, 15))
+    )
+    value = random.choice(
+        (0, 1, 2, 4, 16, QUEUE_SIZE, 1 << 7, 1 << 15, (1 << 64) - 1, random.getrandbits(64))
+    )
     data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
     steps.insert(max(0, len(steps) - random.randrange(3)), Poke(Area.DESCRIPTORS, at + offset, data))
 
@@ -112,7 +127,9 @@ def _acknowledge(random: Random, steps: list[Step]) -> None:
 def _features(random: Random, steps: list[Step]) -> None:
     """Write features when the device has long accepted others."""
     _insert(random, steps, Write(Register.DRIVER_FEATURES_SEL, random.choice((0, 1, 2, 0xFFFFFFFF))))
-    _insert(random, steps, Write(Register.DRIVER_FEATURES, random.choice((0, 0xFFFFFFFF, random.getrandbits(32)))))
+    _insert(
+        random, steps, Write(Register.DRIVER_FEATURES, random.choice((0, 0xFFFFFFFF, random.getrandbits(32))))
+    )
 
 
 def _setup(random: Random, steps: list[Step]) -> None:
@@ -130,5 +147,3 @@ def _anything(random: Random, steps: list[Step]) -> None:
         _other_queue(random, steps)
     else:
         _insert(random, steps, Write(min(register, 0x1FC), value))
-
-

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How a device of QEMU's takes the chains of a packed virtqueue apart, and how it gives them back.
 
-Source: virtio 1.2, section 2.8; where the standard leaves it to the device, ``hw/virtio/virtio.c`` of QEMU 10.0
-(``virtqueue_packed_pop``, ``virtqueue_packed_fill_desc``, ``virtqueue_packed_flush``,
+Source: virtio 1.2, section 2.8; where the standard leaves it to the device, ``hw/virtio/virtio.c`` of QEMU
+10.0 (``virtqueue_packed_pop``, ``virtqueue_packed_fill_desc``, ``virtqueue_packed_flush``,
 ``virtio_packed_should_notify``).
 """
 

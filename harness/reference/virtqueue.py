@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How a device of QEMU's takes the chains of a split virtqueue apart, and how it gives them back.
 
-Source: virtio 1.2, sections 2.6 and 2.7; where the standard leaves it to the device, ``hw/virtio/virtio.c`` and
-``address_space_map`` in ``system/physmem.c`` of QEMU 10.0 (``virtqueue_split_pop``, ``virtqueue_split_fill``,
-``virtqueue_split_flush``, ``virtio_split_should_notify``).  Everything happens in guest memory, byte for byte: a
-buffer may lie over the rings, and the device then sees what it wrote itself.
+Source: virtio 1.2, sections 2.6 and 2.7; where the standard leaves it to the device, ``hw/virtio/virtio.c``
+of QEMU 10.0 (``virtqueue_split_pop``, ``virtqueue_split_fill``, ``virtqueue_split_flush``,
+``virtio_split_should_notify``) and ``address_space_map`` of its ``system/physmem.c``.  Everything happens in
+guest memory, byte for byte: a buffer may lie over the rings, and the device then sees what it wrote itself.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ class Segments:
 def walk(memory: Memory, table: int, size: int, head: int) -> Segments:
     """Take the chain at a head apart, as ``virtqueue_split_pop`` does.
 
-    The device looks at INDIRECT in the first descriptor only, whether INDIRECT_DESC was negotiated or not, and at
-    no other flag of it then.
+    The device looks at INDIRECT in the first descriptor only, whether INDIRECT_DESC was negotiated or not,
+    and at no other flag of it then.
 
     Args:
         memory: the guest's.
