@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +14,8 @@ from rich.console import Console
 from harness import doctor
 from harness.artifacts import Artifacts, Flavour, Progress, Settings
 from harness.errors import HarnessError
+from harness.fuzz import arguments as fuzz_arguments
+from harness.fuzz.arguments import count_of
 from harness.machine import Accelerator
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 FAILED = 1
 INTERRUPTED = 130
-FUZZ_REQUESTS = 10_000
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,25 +62,16 @@ def _parser() -> argparse.ArgumentParser:
         help="only this and what it needs",
     )
     add("shell", _shell, "a guest with the device and the driver in this terminal", guest)
-    _add_fuzz(add)
+    text = "play hostile requests on the device, and hold every byte of it against the model"
+    fuzz_arguments.add_to(add("fuzz", _fuzz, text))
     _add_bench(commands, [common, guest])
+    coverage = add("coverage", _coverage, "pages over what was executed of the host's C (flavour coverage)")
+    coverage.add_argument("--reset", action="store_true", help="forget what was counted so far")
+    coverage.add_argument(
+        "--html", type=Path, default=Path("coverage"), metavar="DIR", help="where the pages go (coverage/)"
+    )
     add("clean", _clean, "remove the cache")
     return parser
-
-
-def _add_fuzz(add: Callable[..., argparse.ArgumentParser]) -> None:
-    fuzz = add("fuzz", _fuzz, "play hostile requests on the device, and hold every byte against the model")
-    amount = fuzz.add_mutually_exclusive_group()
-    amount.add_argument("--requests", type=_count, metavar="N", help="how many (default 10000)")
-    amount.add_argument("--seconds", type=positive, metavar="N", help="for how long, instead")
-    fuzz.add_argument("--seed", type=_natural, metavar="S", help="what the requests follow from")
-    fuzz.add_argument(
-        "--most-findings", type=_count, default=10, metavar="N", help="end after so many (default 10)"
-    )
-    fuzz.add_argument("--findings", type=Path, default=Path(), metavar="DIR", help="where traces are written")
-    fuzz.add_argument("--corpus", type=Path, metavar="DIR", help="play the traces of this folder before")
-    fuzz.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
-    fuzz.add_argument("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
 
 
 def _add_bench(
@@ -92,9 +83,9 @@ def _add_bench(
     text = "how soon a guest is there, booted and restored, and what an idle restored one costs"
     start = benches.add_parser("start", help=text, description=text, parents=parents)
     start.set_defaults(run=_bench_start)
-    start.add_argument("--rounds", type=_count, default=5, metavar="N", help="how often (default 5)")
+    start.add_argument("--rounds", type=count_of, default=5, metavar="N", help="how often (default 5)")
     start.add_argument(
-        "--clones", type=_count, default=4, metavar="N", help="restored guests alive at once (default 4)"
+        "--clones", type=count_of, default=4, metavar="N", help="restored guests alive at once (default 4)"
     )
     start.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
     start.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart (needs the extra 'bench')")
@@ -104,22 +95,8 @@ def _add_bench(
     text = "how fast the device is driven without a guest: fresh devices and whole requests"
     device = benches.add_parser("device", help=text, description=text, parents=parents[:1])
     device.set_defaults(run=_bench_device)
-    device.add_argument("--rounds", type=_count, default=5, metavar="N", help="how often (default 5)")
+    device.add_argument("--rounds", type=count_of, default=5, metavar="N", help="how often (default 5)")
     device.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError(f"{text!r} is not a number of 1 or more")
-    return count
-
-
-def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(f"{text!r} is not a number of 0 or more")
-    return number
 
 
 def _artifacts(options: argparse.Namespace) -> Artifacts:
@@ -217,22 +194,12 @@ def _bench_device(options: argparse.Namespace) -> int:
 def _fuzz(options: argparse.Namespace) -> int:
     from harness.bench import outputs  # noqa: PLC0415 -- as above
     from harness.fuzz import command  # noqa: PLC0415
-    from harness.fuzz.hunt import Plan  # noqa: PLC0415
 
-    if options.json is not None:
-        outputs.require_writable(options.json)
-    outputs.require_writable(options.findings / ".finding")
+    for path in (options.json, options.findings / ".finding"):
+        if path is not None:
+            outputs.require_writable(path)
     artifacts = _artifacts(options)
-    plan = Plan(
-        seed=secrets.randbits(32) if options.seed is None else options.seed,
-        workers=options.jobs or 1,
-        requests=FUZZ_REQUESTS if options.requests is options.seconds else options.requests,
-        seconds=options.seconds,
-        most_findings=options.most_findings,
-        folder=options.findings,
-        flavour=artifacts.settings.flavour,
-        timeout_scale=options.timeout_scale or timeout_scale(),
-    )
+    plan = command.plan_of(options, artifacts.settings.flavour)
     figures = command.fuzz(plan, artifacts.qemu(), Progress(), options.corpus)
     Console().print(figures.table(), highlight=False, soft_wrap=True)
     if options.json is not None:
@@ -240,6 +207,18 @@ def _fuzz(options: argparse.Namespace) -> int:
     if figures.tally.found:
         return FAILED
     return INTERRUPTED if figures.interrupted else 0
+
+
+def _coverage(options: argparse.Namespace) -> int:
+    from harness import coverage  # noqa: PLC0415 -- as above
+
+    artifacts = _artifacts(options)
+    if options.reset:
+        print(f"removed {coverage.reset(artifacts)} counters")
+        return 0
+    print(coverage.report(artifacts, options.html), end="")
+    print(f"pages: {options.html / 'index.html'}")
+    return 0
 
 
 def _clean(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.qtest import (
     Cryptodev,
@@ -31,7 +31,7 @@ KEY, IV = bytes(range(16)), bytes(range(100, 116))
 BLANK = b"\xb1\xa7\xb1\xa7"
 
 
-def fresh(qtest: Callable[..., QtestMachine], properties: str = "", **wishes: bool | int) -> Cryptodev:
+def fresh(qtest: Callable[..., QtestMachine], properties: str = "", **wishes: Any) -> Cryptodev:
     """Return the driver of a device of these properties, started; ``wishes`` go to the machine."""
     driver = Cryptodev(qtest(properties=properties, **wishes))
     driver.bring_up()

@@ -14,7 +14,7 @@ from harness.artifacts.digest import key_of, sources_key
 from harness.artifacts.flavour import Flavour
 from harness.artifacts.process import Job, run
 from harness.artifacts.settings import source_folder
-from harness.artifacts.storage import remove
+from harness.artifacts.storage import locked, remove
 from harness.errors import ArtifactError, SetupError
 
 if TYPE_CHECKING:
@@ -50,11 +50,15 @@ class Programs:
 
 @dataclass(frozen=True)
 class Devcrypto:
-    """The semantics of /dev/crypto as a library, and in the form that is preloaded into programs."""
+    """The semantics of /dev/crypto as a library, and in the form that is preloaded into programs.
+
+    ``objects`` is where they were compiled, if that still exists.
+    """
 
     library: Path
     preload: Path
     identity: str
+    objects: Path | None = None
 
 
 def source_files(folder: Path) -> list[Path]:
@@ -125,10 +129,23 @@ class Compiler:
     def devcrypto(self) -> Devcrypto:
         """Return the library, built if need be."""
         names = ("libdevcrypto.so", "libdevcrypto-preload.so")
+        if self._flavour.counts:
+            return self._counting_devcrypto(names)
         entry, identity = self._build(
             "devcrypto", ["host/devcrypto"], names, "the devcrypto library", flavour=self._flavour
         )
         return Devcrypto(entry / names[0], entry / names[1], identity)
+
+    def _counting_devcrypto(self, names: tuple[str, str]) -> Devcrypto:
+        """Return the library where it was compiled: what it counts belongs to the very objects beside it."""
+        folder, root = source_folder("host/devcrypto"), self._store.root
+        flags = self._flavour.compiler_flags
+        identity = key_of(compiler_version("cc"), flags)
+        build = root / "work" / f"devcrypto-{identity[:16]}"
+        what = "the devcrypto library"
+        with locked(root / "locks" / f"{build.name}.lock", what, self._store.progress):
+            self._make(folder, [f"O={build}"], what, build.name, flags)
+        return Devcrypto(build / names[0], build / names[1], sources_key(folder, source_files(folder)), build)
 
     def _build(
         self,
@@ -147,9 +164,6 @@ class Compiler:
 
         def make(staging: Path) -> None:
             build = staging / "build"
-            if flavour is Flavour.COVERAGE:
-                # The library counts into files beside its objects: they have to stay, and may change.
-                build = self._store.root / "work" / f"{kind}-{identity[:16]}"
             for path in paths:
                 # A folder for each: their object files may have the same names.
                 self._make(path, [f"O={build / path.name}"], what, f"{kind}-{identity[:8]}", flags)
@@ -157,9 +171,8 @@ class Compiler:
                 built = next(build.glob(f"*/{name}"), None)
                 if built is None:
                     raise ArtifactError(f"building {what}", f"the makefiles made no {name}")
-                shutil.copy2(built, staging / name)
-            if build.is_relative_to(staging):
-                remove(build)
+                built.rename(staging / name)
+            remove(build)
 
         return self._store.get(Recipe(kind, identity, what, make)), identity
 

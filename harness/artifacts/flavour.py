@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 # Leaks of QEMU's own; LeakSanitizer's format.
 SUPPRESSIONS = "host/lsan.supp"
 _SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+# Without optimization a branch of the source is a branch of the program, in QEMU and in the library alike.
+_COUNT = "--coverage -fprofile-abs-path -fprofile-update=atomic -O0 -U_FORTIFY_SOURCE"
 # Only what is ours: the other thousand files of QEMU would write a thousand files each time one ends.
-_COUNT = "--coverage -fprofile-filter-files=.*/cryptodev/.* -O1"
+_OURS = "-fprofile-filter-files=.*/cryptodev/.*"
 
 
 class Flavour(enum.StrEnum):
@@ -22,6 +24,11 @@ class Flavour(enum.StrEnum):
     PLAIN = "plain"
     ASAN = "asan"
     COVERAGE = "coverage"
+
+    @property
+    def counts(self) -> bool:
+        """Whether a program counts into files beside its objects, so that it has to stay where it is."""
+        return self is Flavour.COVERAGE
 
     @property
     def configure(self) -> tuple[str, ...]:
@@ -34,7 +41,7 @@ class Flavour(enum.StrEnum):
                 flags = "-g1 -fno-omit-frame-pointer -fno-sanitize-recover=undefined"
                 return ("--enable-asan", "--enable-ubsan", f"--extra-cflags={flags}")
             case Flavour.COVERAGE:
-                return (f"--extra-cflags={_COUNT}", "--extra-ldflags=--coverage")
+                return (f"--extra-cflags={_COUNT} {_OURS}", "--extra-ldflags=--coverage")
 
     @property
     def compiler_flags(self) -> str:
@@ -45,7 +52,7 @@ class Flavour(enum.StrEnum):
             case Flavour.ASAN:
                 return _SANITIZE
             case Flavour.COVERAGE:
-                return "--coverage -O1"
+                return _COUNT
 
     def environment(self, repository: Path) -> tuple[tuple[str, str], ...]:
         """Return what a program that was built so has to be started with: name, value."""

@@ -93,6 +93,7 @@ class QemuBuild:
         version: QEMU's version ("10.0.2").
         identity: names all that it was built from.
         environment: names and values that it has to be started with.
+        tree: where it was compiled; its source is in ``src``, its objects are in ``build``.
     """
 
     binary: Path
@@ -100,6 +101,7 @@ class QemuBuild:
     version: str
     identity: str
     environment: tuple[tuple[str, str], ...] = ()
+    tree: Path | None = None
 
 
 class QemuBuilder:
@@ -153,6 +155,9 @@ class QemuBuilder:
         )
         tree = self._store.root / "work" / f"qemu-{key_of(source.tree_key, configuration, machine)[:16]}"
 
+        if flavour.counts:
+            return self._counting(source, tree, ours, version, identity)
+
         def make(staging: Path) -> None:
             with locked(self._store.root / "locks" / f"{tree.name}.lock", "QEMU", self._store.progress):
                 try:
@@ -172,6 +177,23 @@ class QemuBuilder:
             version=version or (entry / "version").read_text(),
             identity=identity,
             environment=flavour.environment(REPOSITORY),
+            tree=tree,
+        )
+
+    def _counting(
+        self, source: QemuSource, tree: Path, ours: dict[str, Path], version: str, identity: str
+    ) -> QemuBuild:
+        """Return the program in the tree itself: what it counts belongs to the very objects beside it."""
+        with locked(self._store.root / "locks" / f"{tree.name}.lock", "QEMU", self._store.progress):
+            self._build(source, tree, ours)
+            if not (tree / "firmware").is_dir():
+                self._lay_firmware(tree / "src" / "pc-bios", tree)
+        return QemuBuild(
+            binary=tree / "build" / BINARY,
+            firmware=tree / "firmware",
+            version=version or version_of(tree / "src", tree),
+            identity=identity,
+            tree=tree,
         )
 
     @staticmethod

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import threading
 import time
@@ -12,18 +13,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, SetupError
-from harness.fuzz import workers
+from harness.fuzz import arguments, workers
 from harness.fuzz.figures import Found, FuzzFigures, Tally
 from harness.fuzz.hunt import Hunt, Plan
+from harness.machine.deadlines import timeout_scale
 from harness.qtest.finding import Finding
 from harness.qtest.player import replay
 from harness.qtest.trace import Trace
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from harness.artifacts import Progress, QemuBuild
+    from harness.artifacts import Flavour, Progress, QemuBuild
 
 LINE_SECONDS = 5.0
 
@@ -49,6 +52,23 @@ class Stop:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def plan_of(options: argparse.Namespace, flavour: Flavour) -> Plan:
+    """Return the plan of :mod:`harness.fuzz.arguments`, with a seed if none was given."""
+    requests = options.requests
+    if requests is None and options.seconds is None:
+        requests = arguments.REQUESTS
+    return Plan(
+        seed=secrets.randbits(32) if options.seed is None else options.seed,
+        workers=options.jobs or 1,
+        requests=requests,
+        seconds=options.seconds,
+        most_findings=options.most_findings,
+        folder=options.findings,
+        flavour=flavour,
+        timeout_scale=options.timeout_scale or timeout_scale(),
+    )
 
 
 def fuzz(plan: Plan, qemu: QemuBuild, progress: Progress, corpus: Path | None = None) -> FuzzFigures:

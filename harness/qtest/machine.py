@@ -31,6 +31,8 @@ FIRST_ADDRESS = 1 << 20
 # Where the devices' interrupt lines end; for QtestClient.intercept_interrupts().
 INTERRUPT_CONTROLLER = "/machine/ioapic"
 STOP_SECONDS = 20.0
+# A process that has closed its connection is on its way out, or has lost only that.
+END_SECONDS = 2.0
 # What AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer begin a report with.
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error: |SUMMARY: \w+Sanitizer")
 _EVIDENCE_LINES = 40
@@ -278,7 +280,7 @@ class QtestMachine:
 
     def _verdict(self) -> HarnessError:
         """Tell how QEMU ended."""
-        if not self._process.wait(STOP_SECONDS):
+        if not self._process.wait(END_SECONDS):
             return MachineError(
                 "speaking to QEMU", "it closed the connection and lives", "", self._evidence()
             )

@@ -117,6 +117,7 @@ def test_used_chains_are_taken_once_and_their_descriptors_are_free_again(bench: 
     first, second = ring.lay(TWO), ring.lay(TWO)
     with pytest.raises(MachineError, match="0 descriptors of 4 are free"):
         ring.lay(TWO)
+    assert bench.peek("<H", ring.descriptors + 16 * second.slots[0] + 14) == (second.slots[1],)
     ring.offer(first)
     ring.offer(second)
     assert ring.take() == []
