@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.fuzz.compiler import Notify, Patch, Poke
 from harness.fuzz.layout import AVAILABLE, QUEUE_END, TABLE, USED, first_difference, place_of
+from harness.fuzz.queues import INDEX
 from harness.fuzz.spans import writable_spans
 from harness.qtest.mmio import Register, Status
 from harness.reference.device import Completion
@@ -100,7 +101,6 @@ class Expectation:
     _features_changed: bool = False
     _gone: bool = False
     _batch: int = 0
-    _most_offered: int = 0
     _rewound: bool = False
     _borders: list[tuple[int, int]] = field(default_factory=list)
 
@@ -115,8 +115,7 @@ class Expectation:
         for deed in deeds:
             match deed:
                 case Patch(address, data):
-                    self.arena.write(address, data)
-                    self._watch_index()
+                    self._patch(address, data)
                 case Notify(queue):
                     self._kick(queue)
                 case Poke(register, value):
@@ -124,11 +123,20 @@ class Expectation:
             if self.certainty is Certainty.NOTHING:
                 return
 
-    def _watch_index(self) -> None:
-        """Note when the available ring's index goes back: to the device that is a lap of 65536 chains."""
-        offered = self._offered()
-        self._rewound = self._rewound or offered < self._most_offered
-        self._most_offered = offered
+    def _patch(self, address: int, data: bytes) -> None:
+        """Write into memory, while the device may look at its queue by itself: since DRIVER_OK it may."""
+        waiting, before = self._has_more(), self._offered()
+        if waiting:
+            # Did it take a chain before this was changed, or after?
+            self.interrupts = None
+            if address != INDEX and any(self.arena.read(address, len(data))):
+                self._loosen(Certainty.BORDERS)
+        self.arena.write(address, data)
+        if self._offered() < before:
+            # To the device that is a lap of 65536 chains.
+            self._rewound = True
+            if waiting:
+                self._loosen(Certainty.BORDERS)
 
     def _offered(self) -> int:
         return int.from_bytes(self.arena.read(AVAILABLE + 2, 2), "little")

@@ -262,7 +262,8 @@ class SplitRing:
 
     def has_more(self) -> bool:
         """Say whether a device that looked now would find chains."""
-        return not self.broken and not self._empty()
+        known = self._seen if self._seen != self.taken & 0xFFFF else self._available_index()
+        return not self.broken and known != self.taken & 0xFFFF
 
     def _empty(self) -> bool:
         if self._seen == self.taken & 0xFFFF:
