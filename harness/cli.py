@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line: ``python -m harness doctor | build | shell | fuzz | bench | clean``."""
+"""The command line: ``python -m harness doctor | build | shell | replay | fuzz | bench | clean``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ from harness.fuzz.arguments import count_of
 from harness.machine import Accelerator
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
+from harness.qtest.finding import Finding
+from harness.qtest.player import replay
+from harness.qtest.trace import Trace, TraceError
 from harness.room import Room, prove_accelerator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 FAILED = 1
+MISUSED = 2
 INTERRUPTED = 130
 
 
@@ -38,9 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     common.add_argument("--jobs", type=int, metavar="N", help="how many compilers, or workers, run at once")
     common.add_argument("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
-    guest = argparse.ArgumentParser(add_help=False)
+    scale = argparse.ArgumentParser(add_help=False)
+    scale.add_argument("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
+    guest = argparse.ArgumentParser(add_help=False, parents=[scale])
     guest.add_argument("--accel", choices=["auto", *Accelerator], help="auto takes KVM where it was proven")
-    guest.add_argument("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
 
     parser = argparse.ArgumentParser(prog="python -m harness", description=sys.modules["harness"].__doc__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -62,8 +67,10 @@ def _parser() -> argparse.ArgumentParser:
         help="only this and what it needs",
     )
     add("shell", _shell, "a guest with the device and the driver in this terminal", guest)
+    again = add("replay", _replay, "play a trace on a device without a guest, beside the model", scale)
+    again.add_argument("file", type=Path, metavar="FILE", help="the trace; '-' reads standard input")
     text = "play hostile requests on the device, and hold every byte of it against the model"
-    fuzz_arguments.add_to(add("fuzz", _fuzz, text))
+    fuzz_arguments.add_to(add("fuzz", _fuzz, text, scale))
     _add_bench(commands, [common, guest])
     coverage = add("coverage", _coverage, "pages over what was executed of the host's C (flavour coverage)")
     coverage.add_argument("--reset", action="store_true", help="forget what was counted so far")
@@ -148,6 +155,24 @@ def _shell(options: argparse.Namespace) -> int:
         size = shutil.get_terminal_size()
         with machine.terminal("sh -l", columns=size.columns, rows=size.lines) as terminal:
             terminal.interact()
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    name = "standard input" if str(options.file) == "-" else str(options.file)
+    try:
+        text = sys.stdin.read() if str(options.file) == "-" else options.file.read_text()
+        trace = Trace.parse(text)
+    except (OSError, UnicodeDecodeError, TraceError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        print(f"harness: {name}: {reason}", file=sys.stderr)
+        return MISUSED
+    try:
+        replay(trace, _artifacts(options).qemu(), timeout_scale=options.timeout_scale or timeout_scale())
+    except Finding as finding:
+        print(finding.line)
+        return FAILED
+    print(f"{len(trace.steps)} steps: the device answers as the model does")
     return 0
 
 

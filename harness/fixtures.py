@@ -17,6 +17,8 @@ from harness import inner, plugin
 from harness.far import FarMachine
 from harness.oracles.twin import Twin
 from harness.qtest import Cryptodev, QtestMachine
+from harness.qtest.stateful import search
+from harness.qtest.trace import Setup
 from harness.room import Room
 from harness.sut.bundled import SystemUnderTest
 from harness.sut.conversation import chat_between_guests, guest_chat
@@ -77,6 +79,26 @@ def cryptodev(qtest: Callable[..., QtestMachine]) -> Cryptodev:
     driver = Cryptodev(qtest())
     driver.bring_up()
     return driver
+
+
+@pytest.fixture
+def lives(qtest: Callable[..., QtestMachine]) -> Callable[..., None]:
+    """Return a function that lives random lives of a device beside the model.
+
+    ``lives("max-sessions=4 ring=packed")``: the options of a trace's device, see
+    :class:`harness.qtest.trace.Setup`.  The first difference fails the test; the shrunk trace that replays it
+    is in the failure.  ``really="max-sessions=3"`` is what the device is when it is not what the model
+    believes: such a search is the same each time.
+    """
+
+    def live(options: str, *, really: str | None = None) -> None:
+        def start(setup: Setup) -> QtestMachine:
+            device = setup if really is None else Setup.parse(really)
+            return qtest(properties=device.properties, legacy=device.legacy)
+
+        search(start, Setup.parse(options), derandomize=True if really else None)
+
+    return live
 
 
 @pytest.fixture(params=["split", "packed", "legacy"])

@@ -62,12 +62,17 @@ class Library:
             "devcrypto_ref": (ctypes.c_void_p,),
             "devcrypto_unref": (ctypes.c_void_p,),
             "devcrypto_session_count": (ctypes.c_void_p,),
+            "devcrypto_session_free": (ctypes.c_void_p, ctypes.c_uint32),
+            "devcrypto_session_create": (
+                *(ctypes.c_void_p, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t),
+                *(ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p),
+            ),
             "devcrypto_export": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p),
             "devcrypto_import": (ctypes.c_void_p, ctypes.c_void_p),
             "devcrypto_ioctl": (ctypes.c_void_p, ctypes.c_ulong, ctypes.c_uint64, ctypes.c_void_p),
             "devcrypto_crypt": (
                 *(ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32),
-                *(ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t),
+                *(ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t),
             ),
         }.items():
             getattr(self.c, name).argtypes = arguments
@@ -164,6 +169,39 @@ class File:
     def load(self, state: SessionState) -> int:
         """Make the session that is described; return the errno, 0 for success."""
         return -int(self.c.devcrypto_import(self.handle, ctypes.byref(state)))
+
+    def create(
+        self,
+        cipher: int = 0,
+        key: bytes | Pointer = b"",
+        *,
+        keylen: int | None = None,
+        mac: int = 0,
+        mackey: bytes | Pointer = b"",
+        mackeylen: int | None = None,
+    ) -> tuple[int, int]:
+        """Make a session by the direct call, NULL for a key that is a pointer; return errno and id."""
+        ses = ctypes.c_uint32()
+        keys = [None if isinstance(each, Pointer) else each for each in (key, mackey)]
+        lengths = [
+            len(each or b"") if given is None else given
+            for each, given in zip(keys, (keylen, mackeylen), strict=True)
+        ]
+        call = self.c.devcrypto_session_create
+        result = call(self.handle, cipher, keys[0], lengths[0], mac, keys[1], lengths[1], ctypes.byref(ses))
+        return -int(result), ses.value
+
+    def direct(
+        self, ses: int, op: int, src: bytes, *, iv: bytes | None = None, in_place: bool = False
+    ) -> tuple[int, bytes, bytes]:
+        """Encrypt or decrypt by the direct call; return errno, updated IV and destination, filled before."""
+        source = Buffer(src)
+        target = source if in_place else Buffer(bytes([FILL]) * len(src))
+        updated = Buffer(bytes([FILL]) * 16)
+        result = self.c.devcrypto_crypt(
+            self.handle, ses, op, 0, iv, updated.address, source.address, target.address, len(src)
+        )
+        return -int(result), updated.content, target.content
 
     def ioctl(self, command: int, argument: int) -> int:
         """Call with an address as it is; return the errno, 0 for success."""

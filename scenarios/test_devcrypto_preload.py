@@ -7,8 +7,11 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+
+PROGRAM = Path(__file__).with_name("devcrypto_descriptors.c")
 
 PRELUDE = """
 import ctypes, errno, fcntl, os, select, sys, threading
@@ -349,3 +352,14 @@ def test_every_way_to_open(devcrypto, tmp_path):
         subprocess.run(["cc", *options, "-o", tmp_path / "opens", tmp_path / "opens.c"], check=True)
         environment = {**os.environ, "LD_PRELOAD": str(devcrypto.preload), "DEVCRYPTO_PATH": ""}
         assert subprocess.run([tmp_path / "opens", "2"], env=environment, check=False).returncode == 0
+
+
+def test_a_program_that_is_odd_with_descriptors(devcrypto, tmp_path):
+    """dup, close and fork in ways few programs use, on the device and on other files: as in the kernel."""
+    command = ["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", tmp_path / "odd", PROGRAM]
+    subprocess.run(command, check=True, timeout=60)
+    environment = {**os.environ, "LD_PRELOAD": str(devcrypto.preload), "DEVCRYPTO_PATH": ""}
+    result = subprocess.run(
+        [tmp_path / "odd", tmp_path], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stderr

@@ -23,17 +23,25 @@ CAUGHT = {
         "test_2_7_5_a_result_is_four_bytes",
         r"past buffer 1 of 4 bytes",
     ),
-    "guest-fd": ("test_qtest_handles.py", "test_a_handle_is_never_a_file_of_the_process", r"."),
-    "keeps-sessions": ("test_qtest_reset.py", "test_2_4_1_files_and_sessions_end_at_a_reset", r"."),
+    "guest-fd": (
+        "test_qtest_handles.py",
+        "test_a_handle_is_never_a_file_of_the_process",
+        r"closed a file of QEMU",
+    ),
+    "keeps-sessions": (
+        "test_qtest_reset.py",
+        "test_2_4_1_files_and_sessions_end_at_a_reset",
+        r"assert 0 == -9",
+    ),
     "one-a-kick": (
         "test_qtest_used.py",
         "test_2_7_14_one_kick_uses_all_that_is_offered_once_and_in_order",
-        r".",
+        r"assert \[0\] == \[0, ",
     ),
     "no-used-length": (
         "test_qtest_used.py",
         "test_2_7_8_2_the_used_length_is_what_was_written_from_the_beginning",
-        r".",
+        r"assert 0 == 4",
     ),
 }
 

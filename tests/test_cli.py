@@ -23,7 +23,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert end.value.code == 0
     out = capsys.readouterr().out
-    for command in ("doctor", "build", "shell", "bench", "coverage", "clean"):
+    for command in ("doctor", "build", "shell", "replay", "bench", "coverage", "clean"):
         assert command in out
 
 

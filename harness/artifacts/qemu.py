@@ -202,7 +202,7 @@ class QemuBuilder:
         device, library = source_folder("host/qemu"), source_folder("host/devcrypto")
         files = {f"{OUR_FOLDER}/{path.relative_to(device)}": path for path in source_files(device)}
         for path in source_files(library):
-            if path.suffix in {".c", ".h"} and not path.name.startswith("preload"):
+            if path.suffix in {".c", ".h"} and not path.name.startswith(("preload", "fuzz")):
                 files[f"{OUR_FOLDER}/devcrypto/{path.name}"] = path
         return files
 

@@ -31,7 +31,7 @@ def _at_least(text: str, least: int) -> int:
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
-    """Add them; ``--jobs`` is there already."""
+    """Add them; ``--jobs`` and ``--timeout-scale`` are there already."""
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--requests", type=count_of, metavar="N", help=f"how many (default {REQUESTS})")
     amount.add_argument("--seconds", type=positive, metavar="N", help="for how long, instead")
@@ -44,4 +44,3 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="play the traces of this folder before")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
-    parser.add_argument("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")

@@ -208,9 +208,10 @@ class QtestMachine:
 
     def _start(self, stream: bytes | None) -> socket.socket:
         """Start a process; return our end of its qtest connection."""
-        self._stopped = False
         self._qmp = None
         self._lifeline = lifeline = Lifeline()
+        # Only now: what comes late of the process before must find itself replaced.
+        self._stopped = False
         self._deadlines = Deadlines(self._scale)
         self._output, self._state = self._memfd("qemu-output"), self._memfd("qemu-state")
         if stream is not None:

@@ -48,11 +48,19 @@ class GuestMemory:
         """Take everything back."""
         self._next = self.start
 
+    def mark(self) -> int:
+        """Return a mark for :meth:`release`."""
+        return self._next
+
+    def release(self, mark: int) -> None:
+        """Take back what was handed out since :meth:`mark`."""
+        self._next = mark
+
     @contextmanager
     def borrowed(self) -> Iterator[None]:
         """Take back at the end of the block what was handed out in it."""
-        mark = self._next
+        mark = self.mark()
         try:
             yield
         finally:
-            self._next = mark
+            self.release(mark)

@@ -3,36 +3,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, MachineError
-from harness.machine.deadlines import Deadlines
 from harness.qtest import steps
 from harness.qtest.cryptodev import Cryptodev
-from harness.qtest.finding import Finding, contents, difference, spans_of, told
+from harness.qtest.finding import Finding, spans_of
 from harness.qtest.machine import QtestMachine
 from harness.qtest.memory import GuestMemory
 from harness.qtest.mmio import Feature, Register, Status
+from harness.qtest.referee import Plan, Referee
 from harness.qtest.ring import Buffer, Descriptor, GuardError, Laid, SplitQueue
 from harness.qtest.shadow import DESCRIPTOR_BYTES, BrokenChain, Shadow, Span, Table, UncertainChain
 from harness.qtest.trace import Setup, Trace
 from harness.reference import wire
-from harness.reference.device import Completion, Device
+from harness.reference.device import Device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.artifacts import QemuBuild
-    from harness.qtest.ring import Queue, Used
+    from harness.qtest.ring import Queue
 
 BLOCK_POOL = 4 << 20
 UNKNOWN_ID = bytes.fromhex("dddddddd")
 _GUARDS = 128  # bytes of guest memory that a buffer costs besides its own, at most
-_STATUS_SECONDS = 10.0
 
 # Writing these changes nothing that a request can see.
 HARMLESS = frozenset(
@@ -100,7 +98,6 @@ class Player:
         self._offered: list[_Offered] = []
         self._shadow = Shadow()
         self._blocks: list[Laid] = []
-        self._borrowed = contextlib.ExitStack()
         try:
             self._driver = Cryptodev(machine)
             self._bring_up()
@@ -135,7 +132,7 @@ class Player:
             self._reset()
             self._probe()
         except (HarnessError, GuardError) as error:
-            raise self._finding(f"at the end: {error}") from error
+            raise Finding(f"at the end: {error}", self.trace) from error
 
     # Steps -------------------------------------------------------------------------------------------------
 
@@ -230,11 +227,17 @@ class Player:
             return
         self._driver.transport.write(register, value)
         if register == Register.STATUS and not value & 0xFF:
-            self.model.reset()
-            self._forget()
-            self.mode = Mode.DOWN
+            self._take_down()
         elif register not in HARMLESS:
             self._loosen()
+
+    def _take_down(self) -> None:
+        if self.mode is Mode.LOOSE:
+            return  # there is no telling what its queue holds
+        self._queue.take()
+        self.model.reset()
+        self._forget()
+        self.mode = Mode.DOWN
 
     def _kick(self, queue: int) -> None:
         self._driver.transport.notify(queue)
@@ -259,21 +262,22 @@ class Player:
         if self.mode is not Mode.UP:
             self._unserved()
             return
-        plans: list[tuple[_Offered, tuple[Span, ...]]] = []
+        plans: list[Plan] = []
         broken = False
         try:
             for offered in self._offered:
                 try:
-                    plans.append((offered, self._spans(offered)))
+                    plans.append(Plan(offered.head, self._spans(offered)))
                 except BrokenChain:
                     broken = True
                     break
-            self._shadow.check([span for _, spans in plans for span in spans])
+            self._shadow.check([span for plan in plans for span in plan.spans])
         except UncertainChain:
             self._loosen()
             self._unserved()
             return
-        self._compare(plans, broken=broken)
+        laids = [offered.laid for offered in self._offered if offered.laid is not None]
+        self._referee.judge(plans, [*laids, *self._blocks], broken=broken)
         if broken:
             self.mode = Mode.BROKEN
         else:
@@ -294,63 +298,9 @@ class Player:
             raise BrokenChain
         return spans
 
-    def _compare(self, plans: Sequence[tuple[_Offered, tuple[Span, ...]]], *, broken: bool) -> None:
-        # All is asked for at once: nearly always everything has been done, in one exchange with QEMU.
-        laids = [*(offered.laid for offered in self._offered if offered.laid is not None), *self._blocks]
-        look, looks = self._queue.look(), [laid.look() for laid in laids]
-        status = self.machine.client.readl_later(self._driver.transport.base + Register.STATUS)
-        used = self._queue.taken(look)
-        if len(used) < len(plans):
-            used += self._queue.wait(len(plans) - len(used))
-            looks = [laid.look() for laid in laids]
-            status = self.machine.client.readl_later(self._driver.transport.base + Register.STATUS)
-        found = contents(laids, looks)
-        if [element.id for element in used] != [offered.head for offered, _ in plans]:
-            raise MachineError(
-                f"{len(plans)} chains {[offered.head for offered, _ in plans]}",
-                f"the device used {[element.id for element in used]}",
-            )
-        for number, ((_, spans), element) in enumerate(zip(plans, used, strict=True)):
-            self._compare_one(number, spans, element, found)
-        self._compare_rest(laids, found)
-        self._compare_status(Status(status.get()), broken=broken)
-
-    def _compare_one(self, number: int, spans: Sequence[Span], used: Used, found: Shadow) -> None:
-        readable = [span for span in spans if not span.writable]
-        writable = [span for span in spans if span.writable]
-        seen = Completion(used.length, found.read(writable))
-        request = self._shadow.read(readable)
-        expected = self.model.request(request, self._shadow.read(writable), seen)
-        what = f"chain {number} of this kick, {told(request)}"
-        if seen.length != expected.length:
-            raise MachineError(what, f"used length {seen.length}, the model says {expected.length}")
-        if seen.written != expected.written:
-            raise MachineError(what, difference(seen.written, expected.written))
-        self._shadow.write(writable, expected.written)
-
-    def _compare_rest(self, laids: Sequence[Laid], found: Shadow) -> None:
-        for laid in laids:
-            for span in spans_of(laid):
-                if span.writable and found.read([span]) != self._shadow.read([span]):
-                    where = f"a buffer of {span.length} bytes"
-                    raise MachineError(where, "it was changed by a device that was not given it")
-
-    def _compare_status(self, status: Status, *, broken: bool) -> None:
-        # Without VERSION_1 there is no such bit.
-        expected = broken and bool(self._driver.features & Feature.VERSION_1)
-        deadline = None
-        while expected and Status.NEEDS_RESET not in status:
-            deadline = deadline or Deadlines().start(_STATUS_SECONDS, "DEVICE_NEEDS_RESET")
-            if not deadline.remaining():
-                raise deadline.failure(f"status {status!r}, after a chain that is broken")
-            status = self._driver.status
-        if not expected and Status.NEEDS_RESET in status:
-            raise MachineError("a kick", "the device says that it needs a reset, and no chain was broken")
-
     # The device's life -------------------------------------------------------------------------------------
 
     def _bring_up(self) -> None:
-        self._borrowed.close()
         self._driver.bring_up(self.setup.features)
         status = self._driver.status
         if Status.DRIVER_OK not in status or Status.NEEDS_RESET in status:
@@ -359,8 +309,9 @@ class Player:
         memory = self.machine.memory
         start = memory.allocate(BLOCK_POOL)
         self._pool = GuestMemory(start, start + BLOCK_POOL)
-        self._borrowed.enter_context(memory.borrowed())
+        self._mark = memory.mark()
         self._table = Table(self._queue.size, indirect=bool(self._driver.features & Feature.INDIRECT_DESC))
+        self._referee = Referee(self._driver, self._queue, self._shadow, self.model)
         self.mode = Mode.UP
 
     def _reset(self) -> None:
@@ -389,8 +340,7 @@ class Player:
                 for address in offered.laid.addresses:
                     self._shadow.drop(address)
         self._offered.clear()
-        self._borrowed.close()
-        self._borrowed.enter_context(self.machine.memory.borrowed())
+        self.machine.memory.release(self._mark)
 
     def _loosen(self) -> None:
         if self.mode is not Mode.DOWN:
@@ -418,22 +368,32 @@ class Player:
         return Finding(place + said, self.trace)
 
 
+def play(machine: QtestMachine, trace: Trace) -> None:
+    """Play a whole trace on a machine that was started for it, and end the machine.
+
+    Raises:
+        Finding: device and model differ, QEMU did not end well, or a sanitizer reported something.
+    """
+    player = Player(machine, trace.setup)
+    for step in trace.steps:
+        player.play(step)
+    player.finish()
+    try:
+        machine.stop()
+    except HarnessError as error:
+        raise Finding(f"at the end: {error}", trace) from error
+
+
 def replay(trace: Trace, qemu: QemuBuild, *, timeout_scale: float = 1.0) -> None:
     """Play a trace on a QEMU of its own.
 
     Raises:
-        Finding: device and model differ, QEMU did not end well, or a sanitizer reported something.
+        Finding: as :func:`play`.
         HarnessError: QEMU does not start with this device.
     """
+    setup = trace.setup
     machine = QtestMachine(
-        qemu, properties=trace.setup.properties, legacy=trace.setup.legacy, timeout_scale=timeout_scale
+        qemu, properties=setup.properties, legacy=setup.legacy, timeout_scale=timeout_scale
     )
     with machine:
-        player = Player(machine, trace.setup)
-        for step in trace.steps:
-            player.play(step)
-        player.finish()
-        try:
-            machine.stop()
-        except HarnessError as error:
-            raise Finding(f"at the end: {error}", trace) from error
+        play(machine, trace)

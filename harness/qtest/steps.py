@@ -51,6 +51,17 @@ def text_of(data: Data) -> str:
     return " ".join(word for word in words if word)
 
 
+def merged(data: Data) -> Data:
+    """Return the same data in as few pieces as can be, which is how it is read back from a text."""
+    pieces: list[bytes | SessionId] = []
+    for piece in data:
+        if pieces and isinstance(piece, bytes) and isinstance(pieces[-1], bytes):
+            pieces[-1] += piece
+        elif piece != b"":
+            pieces.append(piece)
+    return tuple(pieces)
+
+
 def size_of(data: Data) -> int:
     """Return the number of bytes."""
     return sum(4 if isinstance(piece, SessionId) else len(piece) for piece in data)

@@ -42,10 +42,11 @@ from harness.qtest.steps import (
     Table,
     Write,
     flags_of,
+    merged,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 FIRST_LINE = "virtio-cryptodev-trace 1"
 MOST_BYTES = 1 << 24
@@ -106,6 +107,21 @@ class Setup:
         refused |= Feature(0) if self.indirect else Feature.INDIRECT_DESC
         return KNOWN_FEATURES & ~refused
 
+    @classmethod
+    def parse(cls, text: str) -> Setup:
+        """Read the options of ``device``: ``max-sessions=4 ring=packed legacy event-idx=off``.
+
+        Raises:
+            ValueError: one is none, or its value is not possible.
+        """
+        return cls(**_options(text.split()))
+
+    def simpler(self) -> Iterator[Setup]:
+        """Yield the same with one option left out, for each that there is."""
+        words = str(self).split()[1:]
+        for word in words:
+            yield Setup.parse(" ".join(each for each in words if each != word))
+
     def __str__(self) -> str:
         usual, words = Setup(), ["device"]
         for name in _SETUP:
@@ -156,7 +172,7 @@ class Trace:
                 if verb == "device":
                     if setup is not None or steps:
                         raise ValueError("'device' stands once, before all steps")
-                    setup = _setup(words)
+                    setup = Setup.parse(" ".join(words))
                 elif verb in _VERBS:
                     steps.append(_VERBS[verb](words))
                 else:
@@ -179,7 +195,7 @@ def _number(text: str, most: int, what: str) -> int:
     return number
 
 
-def _setup(words: Sequence[str]) -> Setup:
+def _options(words: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for word in words:
         option, equals, text = word.partition("=")
@@ -197,7 +213,7 @@ def _setup(words: Sequence[str]) -> Setup:
             found[name] = Ring(text)
         else:
             found[name] = _number(text, _U32, option)
-    return Setup(**found)
+    return found
 
 
 def _data(words: Sequence[str]) -> Data:
@@ -208,13 +224,10 @@ def _data(words: Sequence[str]) -> Data:
         total += 4 if isinstance(piece, SessionId) else len(piece)
         if total > MOST_BYTES:
             raise ValueError(f"more than {MOST_BYTES} bytes")
-        if pieces and isinstance(piece, bytes) and isinstance(pieces[-1], bytes):
-            pieces[-1] += piece
-        else:
-            pieces.append(piece)
+        pieces.append(piece)
     if not pieces:
         raise ValueError("bytes are missing")
-    return tuple(pieces)
+    return merged(tuple(pieces))
 
 
 def _piece(word: str) -> bytes | SessionId:

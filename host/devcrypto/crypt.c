@@ -211,7 +211,7 @@ int devcrypto_hash_restart(struct devcrypto_session *s)
 {
     int ok = s->hmac != NULL ? EVP_MAC_init(s->hmac, NULL, 0, NULL) : EVP_DigestInit_ex2(s->md, NULL, NULL);
 
-    s->hash_finished = false;
+    s->hash_finished = !ok; /* if not, the next use tries again: what is there now is of the digest before */
     return ok ? 0 : libcrypto_failed(-EIO);
 }
 
