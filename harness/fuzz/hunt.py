@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.artifacts import Flavour
-from harness.errors import HarnessError, QemuExitError
+from harness.errors import HarnessError
 from harness.fuzz import cases
 from harness.fuzz.discovery import Discovery
 from harness.fuzz.figures import Found, Tally
 from harness.fuzz.runner import Runner
 from harness.qtest.finding import Finding
 from harness.qtest.player import replay
+from harness.qtest.shrink import shrink
 from harness.qtest.trace import FIRST_LINE, Trace
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 WARM_CASES = 200
 """After so many cases a QEMU has touched what it needs; its memory is looked at from there."""
 TELL_SECONDS = 1.0
+SHRINK_SECONDS = 10.0
+"""So long a finding's trace is made shorter before the run goes on."""
 # All of the guest's 16 MiB of memory may come to be touched, and the allocator keeps some.
 MOST_GROWTH_KIB = 32 << 10
 # Freed memory waits in AddressSanitizer's quarantine, 256 MiB of it.
@@ -210,15 +213,20 @@ class Hunt:
         self._tell(self._so_far())
 
     def _smallest(self, traces: tuple[Trace, ...]) -> tuple[Trace, bool]:
-        """Return the shortest trace that shows it again, or the longest."""
+        """Return the shortest trace that shows it again, or the longest that was thought of."""
         for trace in traces:
-            try:
-                replay(trace, self._qemu, timeout_scale=self._plan.timeout_scale)
-            except (Finding, QemuExitError):
-                return trace, True
-            except HarnessError:
-                continue
+            if shown := self._attempt(trace):
+                return shrink(shown, self._attempt, seconds=SHRINK_SECONDS).trace, True
         return traces[-1], False
+
+    def _attempt(self, trace: Trace) -> Finding | None:
+        try:
+            replay(trace, self._qemu, timeout_scale=self._plan.timeout_scale)
+        except Finding as finding:
+            return finding
+        except HarnessError:
+            return None
+        return None
 
 
 def save(path: Path, trace: Trace, remarks: list[str]) -> None:
