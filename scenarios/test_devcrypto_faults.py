@@ -17,6 +17,7 @@ import pytest
 
 from harness.reference import abi
 from harness.reference.cipher import aes_cbc
+from harness.reference.session import Pointer
 from scenarios.devcrypto_calls import FILL, Buffer, Library, SessionState
 
 SOURCE = Path(__file__).with_name("devcrypto_faults.c")
@@ -134,6 +135,20 @@ def test_a_session_that_cannot_be_made(faults, file, algorithms, number):
         assert file.sessions == (made.errno == 0), failed
         assert faults.live == held or not failed, failed
     assert {"calloc", "pthread_mutex_init", *SYSTEM} < seen
+
+
+def test_refused_requests_hold_nothing(faults, library):
+    """Requests that are refused, each for another reason, keep nothing of a session that is freed later."""
+    with library.open(max_len=64) as file:
+        held = faults.live
+        for length, op in ((15, ENCRYPT), (80, ENCRYPT), (16, 2)):
+            ses = file.gsession(AES, KEY).ses
+            assert file.crypt(ses, op, DATA[:length]).errno == errno.EINVAL
+            assert file.direct(ses, op, DATA[:length])[0] == errno.EINVAL
+            assert file.crypt(ses, ENCRYPT, Pointer.NULL).errno == errno.EFAULT
+            assert file.crypt(ses, ENCRYPT, SHORT[:16], iv=Pointer.BAD).errno == errno.EFAULT
+            assert file.fsession(ses).errno == 0
+            assert faults.live == held
 
 
 def test_a_carried_session_that_cannot_be_made(faults, file):

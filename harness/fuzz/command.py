@@ -71,14 +71,16 @@ def plan_of(options: argparse.Namespace, flavour: Flavour) -> Plan:
     )
 
 
-def fuzz(plan: Plan, qemu: QemuBuild, progress: Progress, corpus: Path | None = None) -> FuzzFigures:
+def fuzz(
+    plan: Plan, qemu: QemuBuild, progress: Progress, corpus: Sequence[tuple[Path, Trace]] = ()
+) -> FuzzFigures:
     """Play hostile requests until the plan is fulfilled, or until Ctrl-C.
 
     Args:
         plan: for all workers together.
         qemu: what is tested.
         progress: hears of the seed first, then every few seconds, and of every finding.
-        corpus: a folder of traces that are played before.
+        corpus: traces that are played before, with their files; see :func:`traces_of`.
 
     Raises:
         HarnessError: QEMU does not start, or a worker ended.
@@ -87,10 +89,7 @@ def fuzz(plan: Plan, qemu: QemuBuild, progress: Progress, corpus: Path | None = 
     load, begun, stop = os.getloadavg()[0], time.monotonic(), Stop()
     teller = Teller(progress)
     with stop.on_interrupt():
-        first = Tally()
-        if corpus is not None:
-            first.found += play_corpus(traces_of(corpus), qemu, plan.timeout_scale, stop.event.is_set)
-            teller.hear(-1, first)
+        teller.hear(-1, Tally(found=play_corpus(corpus, qemu, plan.timeout_scale, stop.event.is_set)))
         if plan.workers == 1:
             Hunt(plan, qemu, tell=lambda tally: teller.hear(0, tally), stop=stop.event.is_set).run()
         else:
@@ -115,15 +114,15 @@ class Teller:
         self._progress, self._now = progress, now
         self._tallies: dict[int, Tally] = {}
         self._begun = self._told = now()
-        self._told_of = 0
+        self._told_of: dict[int, int] = {}
 
     def hear(self, worker: int, tally: Tally) -> None:
         """Take in what a worker has done since it began."""
         self._tallies[worker] = tally
         total = self.total()
-        for found in total.found[self._told_of :] if worker >= 0 or total.found else ():
+        for found in tally.found[self._told_of.get(worker, 0) :]:
             self._progress.note(f"found: {found.line}{f' -- {found.file}' if found.file else ''}")
-        self._told_of = max(self._told_of, len(total.found))
+        self._told_of[worker] = len(tally.found)
         if self._now() - self._told >= LINE_SECONDS:
             self._told = self._now()
             rate = total.counts.requests / (self._now() - self._begun)
