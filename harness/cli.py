@@ -257,8 +257,12 @@ def _coverage(options: argparse.Namespace) -> int:
     if options.reset:
         print(f"removed {coverage.reset(artifacts)} counters")
         return 0
-    print(coverage.report(artifacts, options.html), end="")
+    table, enough = coverage.report(artifacts, options.html)
+    print(table, end="")
     print(f"pages: {options.html / 'index.html'}")
+    if not enough:
+        least = f"{coverage.LINES_PERCENT} % of the lines and {coverage.BRANCHES_PERCENT} % of the branches"
+        raise HarnessError("counting what was executed", f"it is less than {least}", "test it, or delete it")
     return 0
 
 

@@ -111,6 +111,8 @@ static void ways_to_open(void)
 /* What fails in the kernel fails here the same, and the device is none the worse. */
 static void failures(int fd, uint32_t ses)
 {
+	int next;
+
 	FAILS(dup2(fd, -1), EBADF);
 	FAILS(dup2(fd, 1 << 30), EBADF);
 	FAILS(dup3(fd, fd, 0), EINVAL);
@@ -123,6 +125,10 @@ static void failures(int fd, uint32_t ses)
 	FAILS(ioctl(fd, TIOCGWINSZ, &ses), EINVAL);
 	FAILS(close_range(2, 1, 0), EINVAL);
 	FAILS(close_range(400, 500, 1 << 20), EINVAL);
+	next = dup(fd);
+	MUST(next >= 0 && close(next) == 0);
+	FAILS(ioctl(fd, 0xc0046365u, (void *)8), EFAULT); /* CRIOGET */
+	MUST(dup(fd) == next && close(next) == 0); /* the number that could not be told is free */
 	MUST(encrypts(fd, ses));
 }
 

@@ -197,6 +197,7 @@ static int look(struct dl_phdr_info *info, size_t size, void *path)
 
 int fault_watch(const char *path)
 {
+	left = live = 0;
 	return dl_iterate_phdr(look, (void *)path);
 }
 

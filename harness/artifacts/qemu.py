@@ -21,6 +21,7 @@ from harness.artifacts.cache import Recipe
 from harness.artifacts.compile import INSTALL_CURE, compiler_version, source_files
 from harness.artifacts.debian import GoneError
 from harness.artifacts.digest import file_digest, key_of
+from harness.artifacts.flavour import Flavour
 from harness.artifacts.process import Job, run
 from harness.artifacts.qemu_source import DebianQemu, QemuSource, given_source, version_of
 from harness.artifacts.settings import REPOSITORY, Settings, source_folder
@@ -93,6 +94,7 @@ class QemuBuild:
         version: QEMU's version ("10.0.2").
         identity: names all that it was built from.
         environment: names and values that it has to be started with.
+        last_words: whether it has something to say or to write when it ends in good order: leaks, counters.
         tree: where it was compiled; its source is in ``src``, its objects are in ``build``.
     """
 
@@ -102,6 +104,7 @@ class QemuBuild:
     identity: str
     environment: tuple[tuple[str, str], ...] = ()
     tree: Path | None = None
+    last_words: bool = False
 
 
 class QemuBuilder:
@@ -178,6 +181,7 @@ class QemuBuilder:
             identity=identity,
             environment=flavour.environment(REPOSITORY),
             tree=tree,
+            last_words=flavour is not Flavour.PLAIN,
         )
 
     def _counting(
@@ -194,6 +198,7 @@ class QemuBuilder:
             version=version or version_of(tree / "src", tree),
             identity=identity,
             tree=tree,
+            last_words=True,
         )
 
     @staticmethod

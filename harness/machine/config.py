@@ -33,6 +33,10 @@ class QemuParts(Protocol):
     def environment(self) -> tuple[tuple[str, str], ...]:
         """Names and values that it has to be started with."""
 
+    @property
+    def last_words(self) -> bool:
+        """Whether it has something to say or to write when it ends in good order."""
+
 
 class KernelParts(Protocol):
     """A guest kernel that QEMU can load."""

@@ -46,10 +46,12 @@ class QemuProcess:
         pass_fds: tuple[int, ...],
         on_exit: Callable[[int], None],
         environment: Iterable[tuple[str, str]] = (),
+        last_words: bool = False,
     ) -> None:
         """Start ``command``; ``on_exit`` is called with its return code, in the keeper's thread.
 
-        ``output`` is the descriptor of its standard output and error; ``environment`` is added to ours.
+        ``output`` is the descriptor of its standard output and error; ``environment`` is added to ours;
+        with ``last_words`` it is given a moment to end by itself before it is killed.
 
         Raises:
             SetupError: ``setpriv`` is missing.
@@ -58,6 +60,7 @@ class QemuProcess:
         if shutil.which("setpriv") is None:
             raise SetupError("starting QEMU", "there is no setpriv", "apt-get install util-linux")
         self._command, self._output, self._pass_fds, self._on_exit = command, output, pass_fds, on_exit
+        self._last_words = last_words
         self._environment = {**os.environ, **dict(environment)}
         self._started, self._ended = threading.Event(), threading.Event()
         self._failure: OSError | None = None
@@ -89,6 +92,9 @@ class QemuProcess:
 
     def kill(self) -> None:
         """Kill the process and wait until it is gone; a process that has ended is left alone."""
+        if self._last_words:
+            self.terminate()
+            self._ended.wait(_STOP_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             self._running().kill()
         if not self._ended.wait(_STOP_SECONDS):

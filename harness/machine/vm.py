@@ -291,6 +291,7 @@ class VirtualMachine(RunsPrograms):
                 pass_fds=tuple(end.fileno() for end in theirs),
                 on_exit=self._qemu_ended,
                 environment=self.config.qemu.environment,
+                last_words=self.config.qemu.last_words,
             )
         finally:
             # With our copies of its ends closed, the end of QEMU is the end of each stream.

@@ -21,7 +21,7 @@ from harness.qtest.client import QtestClient
 from harness.qtest.memory import GuestMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from harness.artifacts import QemuBuild
@@ -65,6 +65,7 @@ class QtestMachine:
         legacy: bool = False,
         memory_mib: int = 16,
         extra: Sequence[str] = (),
+        environment: Iterable[tuple[str, str]] = (),
         timeout_scale: float = 1.0,
     ) -> None:
         """Start QEMU with one device on its last virtio-mmio slot.
@@ -76,12 +77,14 @@ class QtestMachine:
             legacy: speak the register layout from before virtio 1.0 (virtio 1.2, section 4.2.4).
             memory_mib: guest memory in MiB.
             extra: further arguments of QEMU.
+            environment: further variables that it is started with.
             timeout_scale: multiplies every deadline.
 
         Raises:
             HarnessError: QEMU does not start with this device; its own words are in the error.
         """
         self._qemu, self._extra, self._memory_mib = qemu, tuple(extra), memory_mib
+        self._environment = (*qemu.environment, *environment)
         self._device = f"{device},{properties}" if properties else device
         self._force_legacy = "true" if legacy else "false"
         self._scale = timeout_scale
@@ -225,7 +228,7 @@ class QtestMachine:
                     output=self._output,
                     pass_fds=(theirs.fileno(), its_monitor.fileno(), self._state),
                     on_exit=lambda _: self._ended(lifeline),
-                    environment=self._qemu.environment,
+                    environment=self._environment,
                 )
         except BaseException:
             self._resources.close()

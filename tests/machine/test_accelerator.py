@@ -13,7 +13,7 @@ from harness.errors import SetupError
 from harness.machine import accelerator
 from harness.machine.accelerator import Accelerator, Proof, Verdict, kvm_access, prove, requested_accelerator
 
-QEMU = SimpleNamespace(binary=Path("q"), firmware=Path("f"), identity="q1", environment=())
+QEMU = SimpleNamespace(binary=Path("q"), firmware=Path("f"), identity="q1", environment=(), last_words=False)
 KERNEL = SimpleNamespace(image=Path("k"), identity="k1")
 
 

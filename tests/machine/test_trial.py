@@ -41,7 +41,9 @@ def config(tmp_path: Path, play: str) -> MachineConfig:
     program.write_text(PLAY.format(python=sys.executable) + play)
     program.chmod(0o755)
     return MachineConfig(
-        qemu=SimpleNamespace(binary=program, firmware=tmp_path, identity="q", environment=()),
+        qemu=SimpleNamespace(
+            binary=program, firmware=tmp_path, identity="q", environment=(), last_words=False
+        ),
         kernel=SimpleNamespace(image=tmp_path, identity="k"),
         image=SimpleNamespace(initramfs=tmp_path, identity="i"),
         ssh_key=SimpleNamespace(private=tmp_path, public_line="s"),
