@@ -64,6 +64,7 @@ def test_an_interrupted_run_tells_what_it_did(artifacts, tmp_path, jobs):
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     with process:
+        assert process.stderr is not None
         lines = [process.stderr.readline() for _ in range(2)]
         # To all of the group, as a terminal does.
         os.killpg(process.pid, signal.SIGINT)
