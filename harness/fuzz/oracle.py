@@ -132,8 +132,8 @@ class Expectation:
             if address != INDEX and any(self.arena.read(address, len(data))):
                 self._loosen(Certainty.BORDERS)
         self.arena.write(address, data)
-        if self._offered() < before:
-            # To the device that is a lap of 65536 chains.
+        if self._offered() < before or address < USED + 4 and address + len(data) > USED + 2:
+            # To the device that is a lap of 65536 chains, or its own index is another.
             self._rewound = True
             if waiting:
                 self._loosen(Certainty.BORDERS)
@@ -209,8 +209,9 @@ class Expectation:
             self._loosen(Certainty.NOTHING)
 
     def _set_status(self, value: int) -> None:
-        if not value & Status.DRIVER_OK and self._has_more():
+        if self._has_more():
             # Since DRIVER_OK the device looks at its queue when it has time for it: before this, or too late.
+            # And a chain that is broken sets a bit, which this clears again or not.
             self._loosen(Certainty.BORDERS)
         if value == 0:
             self.model.reset()
