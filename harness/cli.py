@@ -231,6 +231,7 @@ def _fuzz(options: argparse.Namespace) -> int:
     from harness.fuzz import command  # noqa: PLC0415
 
     try:
+        outputs.make_folder(options.findings)
         for path in (options.json, options.findings / ".finding"):
             if path is not None:
                 outputs.require_writable(path)
