@@ -191,7 +191,8 @@ def test_a_corpus_that_is_none_is_wrong_usage(
 def test_a_place_that_cannot_be_written_is_wrong_usage(
     option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["fuzz", option, str(tmp_path / "none" / "file")]) == 2
+    (tmp_path / "file").touch()
+    assert main(["fuzz", option, str(tmp_path / "file" / "below")]) == 2
     assert "cannot" not in capsys.readouterr().out
 
 

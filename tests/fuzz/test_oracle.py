@@ -165,6 +165,21 @@ def test_what_the_device_may_have_done_before_it_was_told_is_not_foretold() -> N
     assert more.interrupts is None
 
 
+def test_a_status_that_is_written_while_a_broken_chain_waits_may_hide_that_it_is() -> None:
+    broken = "block 00000000\nraw b0,4,NEXT,0\n"
+    for status in (0x0F, 0x4F):
+        answers = foretold(f"{broken}write STATUS 0xf\nkick\n")
+        assert answers.difference(Answers(answers.arena.data, status, 0)) is None
+    sure = foretold(f"{broken}kick\n")
+    assert "status 0xf" in str(sure.difference(Answers(sure.arena.data, 0x0F, 0)))
+
+
+def test_a_used_index_that_the_driver_writes_is_not_the_device_s() -> None:
+    changed = foretold("poke descriptors+8 00000000\npoke device+2 b4ba\nwrite STATUS 0x100\n")
+    changed.certainty = Certainty.BORDERS
+    assert changed.difference(Answers(bytes(changed.arena.data), 0, 0)) is None
+
+
 def test_a_kick_of_another_queue_is_none() -> None:
     assert foretold(f"{OPEN}kick 1\n").served == 0
 
