@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line: ``python -m harness doctor | build | shell | replay | bench | coverage | clean``."""
+"""The command line: ``python -m harness COMMAND``; ``--help`` names the commands."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from harness import doctor
-from harness.artifacts import Artifacts, Flavour, Progress, Settings
-from harness.errors import HarnessError
+from harness.artifacts import NOTHING, REPOSITORY, Artifacts, Flavour, Progress, Settings
+from harness.errors import HarnessError, SetupError
+from harness.fuzz import arguments as fuzz_arguments
+from harness.fuzz.arguments import count_of
 from harness.machine import Accelerator
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
@@ -21,6 +23,7 @@ from harness.qtest.finding import Finding
 from harness.qtest.player import replay
 from harness.qtest.trace import Trace, TraceError
 from harness.room import Room, prove_accelerator
+from harness.sut.mutants import MUTANTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--qemu-source", type=Path, metavar="PATH", help="a QEMU tarball or checkout to build"
     )
-    common.add_argument("--jobs", type=int, metavar="N", help="how many compilers run at once")
+    common.add_argument(
+        "--jobs", type=count_of, metavar="N", help="how many compilers, or workers, run at once"
+    )
     common.add_argument("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
     scale = argparse.ArgumentParser(add_help=False)
     scale.add_argument("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
@@ -65,8 +70,15 @@ def _parser() -> argparse.ArgumentParser:
         help="only this and what it needs",
     )
     add("shell", _shell, "a guest with the device and the driver in this terminal", guest)
-    again = add("replay", _replay, "play a trace on a device without a guest, beside the model", scale)
+    faulty = argparse.ArgumentParser(add_help=False)
+    text = "put a fault into the device, to see it found"
+    faulty.add_argument("--mutant", choices=sorted(MUTANTS), metavar="NAME", help=text)
+    again = add(
+        "replay", _replay, "play a trace on a device without a guest, beside the model", scale, faulty
+    )
     again.add_argument("file", type=Path, metavar="FILE", help="the trace; '-' reads standard input")
+    text = "play hostile requests on the device, and hold every byte of it against the model"
+    fuzz_arguments.add_to(add("fuzz", _fuzz, text, scale, faulty))
     _add_bench(commands, [common, guest])
     coverage = add("coverage", _coverage, "pages over what was executed of the host's C (flavour coverage)")
     coverage.add_argument("--reset", action="store_true", help="forget what was counted so far")
@@ -86,9 +98,9 @@ def _add_bench(
     text = "how soon a guest is there, booted and restored, and what an idle restored one costs"
     start = benches.add_parser("start", help=text, description=text, parents=parents)
     start.set_defaults(run=_bench_start)
-    start.add_argument("--rounds", type=_count, default=5, metavar="N", help="how often (default 5)")
+    start.add_argument("--rounds", type=count_of, default=5, metavar="N", help="how often (default 5)")
     start.add_argument(
-        "--clones", type=_count, default=4, metavar="N", help="restored guests alive at once (default 4)"
+        "--clones", type=count_of, default=4, metavar="N", help="restored guests alive at once (default 4)"
     )
     start.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
     start.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart (needs the extra 'bench')")
@@ -98,15 +110,8 @@ def _add_bench(
     text = "how fast the device is driven without a guest: fresh devices and whole requests"
     device = benches.add_parser("device", help=text, description=text, parents=parents[:1])
     device.set_defaults(run=_bench_device)
-    device.add_argument("--rounds", type=_count, default=5, metavar="N", help="how often (default 5)")
+    device.add_argument("--rounds", type=count_of, default=5, metavar="N", help="how often (default 5)")
     device.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError(f"{text!r} is not a number of 1 or more")
-    return count
 
 
 def _artifacts(options: argparse.Namespace) -> Artifacts:
@@ -116,7 +121,9 @@ def _artifacts(options: argparse.Namespace) -> Artifacts:
         jobs=options.jobs,
         flavour=options.flavour,
     )
-    return Artifacts(settings, Progress())
+    mutant = getattr(options, "mutant", None)
+    changes = MUTANTS[mutant].changes(REPOSITORY) if mutant else NOTHING
+    return Artifacts(settings, Progress(), changes=changes)
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -217,6 +224,31 @@ def _bench_device(options: argparse.Namespace) -> int:
     if options.json is not None:
         outputs.write(options.json, figures.text())
     return 0
+
+
+def _fuzz(options: argparse.Namespace) -> int:
+    from harness.bench import outputs  # noqa: PLC0415 -- as above
+    from harness.fuzz import command  # noqa: PLC0415
+
+    try:
+        outputs.make_folder(options.findings)
+        for path in (options.json, options.findings / ".finding"):
+            if path is not None:
+                outputs.require_writable(path)
+        corpus = command.traces_of(options.corpus) if options.corpus is not None else []
+    except SetupError as error:
+        # Status 1 says that something was found.
+        print(f"harness: {error}", file=sys.stderr)
+        return MISUSED
+    artifacts = _artifacts(options)
+    plan = command.plan_of(options, artifacts.settings.flavour)
+    figures = command.fuzz(plan, artifacts.qemu(), Progress(), corpus)
+    Console().print(figures.table(), highlight=False, soft_wrap=True)
+    if options.json is not None:
+        outputs.write(options.json, figures.text())
+    if figures.tally.found:
+        return FAILED
+    return INTERRUPTED if figures.interrupted else 0
 
 
 def _coverage(options: argparse.Namespace) -> int:

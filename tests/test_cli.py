@@ -23,12 +23,26 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert end.value.code == 0
     out = capsys.readouterr().out
-    for command in ("doctor", "build", "shell", "replay", "bench", "coverage", "clean"):
+    for command in ("doctor", "build", "shell", "replay", "fuzz", "bench", "coverage", "clean"):
         assert command in out
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nonsense"], ["build", "everything"], ["shell", "--accel", "hvf"]]
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["build", "everything"],
+        ["shell", "--accel", "hvf"],
+        ["fuzz", "--requests", "0"],
+        ["fuzz", "--requests", "many"],
+        ["fuzz", "--seconds", "-1"],
+        ["fuzz", "--seconds", "1", "--requests", "1"],
+        ["fuzz", "--seed", "-1"],
+        ["fuzz", "--most-findings", "0"],
+        ["fuzz", "--jobs", "0"],
+        ["fuzz", "--mutant", "none"],
+    ],
 )
 def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:

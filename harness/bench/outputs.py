@@ -37,6 +37,16 @@ def require_writable(path: Path) -> None:
             path.unlink()
 
 
+def make_folder(path: Path) -> None:
+    """Make sure that a folder is there, with those above it.
+
+    Raises:
+        SetupError: it cannot be made.
+    """
+    with _refusals(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def write(path: Path, text: str) -> None:
     """Write a file.
 

@@ -15,10 +15,10 @@
 
 /* ---- the caller's memory ---- */
 
-/* Out of what an address space can hold; the last page never belongs to anybody. */
+/* Out of what an address space can hold; the last page never belongs to anybody.  A length has 32 bits. */
 static bool wraps(uint64_t uaddr, size_t len)
 {
-    return len > UINT64_MAX - PAGE || uaddr > UINT64_MAX - PAGE - len;
+    return uaddr > UINT64_MAX - PAGE - len;
 }
 
 static int fetch(const struct devcrypto_mem *mem, void *dst, uint64_t uaddr, size_t len)
@@ -28,10 +28,9 @@ static int fetch(const struct devcrypto_mem *mem, void *dst, uint64_t uaddr, siz
     return uaddr == 0 || wraps(uaddr, len) ? -EFAULT : mem->copy_in(mem->opaque, dst, uaddr, len);
 }
 
+/* There is always something to store. */
 static int store(const struct devcrypto_mem *mem, uint64_t uaddr, const void *src, size_t len)
 {
-    if (len == 0)
-        return 0;
     return uaddr == 0 || wraps(uaddr, len) ? -EFAULT : mem->copy_out(mem->opaque, uaddr, src, len);
 }
 

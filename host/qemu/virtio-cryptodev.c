@@ -68,7 +68,7 @@ static void virtio_cryptodev_run(VirtIOCryptodev *c)
     bool more;
 
     /* Inside already: a buffer of the guest lay over our own registers. */
-    if (c->running || !vdev->vm_running ||
+    if (c->running || vdev->broken || !vdev->vm_running ||
         !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK)) {
         return;
     }
