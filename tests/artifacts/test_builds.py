@@ -184,6 +184,20 @@ def test_our_files_over_a_checkout_leave_it_alone_and_touch_only_what_changed(tm
     assert Checkout(checkout).tree_key == Checkout(checkout).tree_key
 
 
+def test_a_leak_of_qemu_is_mended_in_the_work_tree_alone(tmp_path: Path) -> None:
+    checkout = qemu_tree(tmp_path / "checkout")
+    (checkout / "leaks.c").write_text("keep(name);\n")
+    (checkout / "mended.c").write_text("free(last); keep (name);\n")
+    mends = {name: ("keep(", "free(last); keep(") for name in ("leaks.c", "mended.c")}
+    source, work = Checkout(checkout), tmp_path / "work"
+    for _ in range(2):
+        source.lay_out(work, PATCHED | mends.keys())
+        overlay(source, work, {}, mends)
+        assert (work / "leaks.c").read_text() == "free(last); keep(name);\n"
+        assert (work / "mended.c").read_text() == (checkout / "mended.c").read_text()
+    assert (checkout / "leaks.c").read_text() == "keep(name);\n"
+
+
 def test_headers_work_from_any_place(tmp_path: Path) -> None:
     folder = tmp_path / "usr" / "src" / "linux-headers-6.1.0-1-cloud-amd64"
     folder.mkdir(parents=True)
