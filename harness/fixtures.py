@@ -276,7 +276,7 @@ def host_to_guest_chat(
     vm: VirtualMachine, sut: SystemUnderTest, programs: Programs, devcrypto: Devcrypto
 ) -> Iterator[Chat]:
     """Return a conversation between a client on the host and a server in the guest."""
-    with talk_from_host(vm, sut, programs.chat_client, devcrypto.preload) as conversation:
+    with talk_from_host(vm, sut, programs.chat_client, devcrypto.environment()) as conversation:
         yield conversation
 
 

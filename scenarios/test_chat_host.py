@@ -28,7 +28,7 @@ class Conversation:
 
 @pytest.fixture
 def environment(devcrypto):
-    return {**os.environ, "LD_PRELOAD": str(devcrypto.preload)}
+    return {**os.environ, **devcrypto.environment()}
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def environment(devcrypto, shim):
     """Return a function that gives the environment with the device and the shim's ``SHIM_…`` variables."""
     return lambda **wishes: {
         **os.environ,
-        "LD_PRELOAD": f"{shim}:{devcrypto.preload}" if wishes else str(devcrypto.preload),
+        **devcrypto.environment(*([shim] if wishes else [])),
         **{name: str(value) for name, value in wishes.items()},
     }
 

@@ -303,7 +303,7 @@ assert faults.live == 0
 def test_a_preloaded_open_that_fails(devcrypto, compiled):
     """Opening /dev/crypto and dup2() without memory are ENOMEM; no descriptor and no memory stays behind."""
     environment = {
-        "LD_PRELOAD": str(devcrypto.preload),
+        **devcrypto.environment(),
         "LD_BIND_NOW": "1",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }

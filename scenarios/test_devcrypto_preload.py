@@ -96,7 +96,7 @@ def preloaded(devcrypto):
     def run(program, *, preload=True, **environment):
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
         if preload:
-            environment["LD_PRELOAD"] = str(devcrypto.preload)
+            environment |= devcrypto.environment()
         result = subprocess.run(
             [sys.executable, "-c", PRELUDE + textwrap.dedent(program)],
             env=environment,
@@ -350,7 +350,7 @@ def test_every_way_to_open(devcrypto, tmp_path):
     (tmp_path / "opens.c").write_text(FORTIFIED)
     for options in (["-O0"], ["-O2", "-D_FORTIFY_SOURCE=2"]):
         subprocess.run(["cc", *options, "-o", tmp_path / "opens", tmp_path / "opens.c"], check=True)
-        environment = {**os.environ, "LD_PRELOAD": str(devcrypto.preload), "DEVCRYPTO_PATH": ""}
+        environment = {**os.environ, **devcrypto.environment(), "DEVCRYPTO_PATH": ""}
         assert subprocess.run([tmp_path / "opens", "2"], env=environment, check=False).returncode == 0
 
 
@@ -358,7 +358,7 @@ def test_a_program_that_is_odd_with_descriptors(devcrypto, tmp_path):
     """dup, close and fork in ways few programs use, on the device and on other files: as in the kernel."""
     command = ["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", tmp_path / "odd", PROGRAM]
     subprocess.run(command, check=True, timeout=60)
-    environment = {**os.environ, "LD_PRELOAD": str(devcrypto.preload), "DEVCRYPTO_PATH": ""}
+    environment = {**os.environ, **devcrypto.environment(), "DEVCRYPTO_PATH": ""}
     result = subprocess.run(
         [tmp_path / "odd", tmp_path], env=environment, capture_output=True, text=True, timeout=60, check=False
     )

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.artifacts.cache import Recipe, Store
@@ -19,7 +20,6 @@ from harness.errors import ArtifactError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from harness.artifacts.kernel import Kernel
 
@@ -52,13 +52,27 @@ class Programs:
 class Devcrypto:
     """The semantics of /dev/crypto as a library, and in the form that is preloaded into programs.
 
-    ``objects`` is where they were compiled, if that still exists.
+    ``objects`` is where they were compiled, if that still exists.  ``runtime`` is the sanitizers' own
+    library; it comes first in a program that loads one of these.
     """
 
     library: Path
     preload: Path
     identity: str
     objects: Path | None = None
+    runtime: Path | None = None
+
+    def environment(self, *before: Path) -> dict[str, str]:
+        """Return what a program is started with, besides the usual, for it to find /dev/crypto.
+
+        Args:
+            before: further libraries to preload, in front of this one.
+        """
+        if self.runtime is None:
+            return {"LD_PRELOAD": ":".join(map(str, (*before, self.preload)))}
+        libraries = ":".join(map(str, (self.runtime, *before, self.preload)))
+        # The programs are not ours, or end without tidying up: what they leave says nothing of the library.
+        return {"LD_PRELOAD": libraries, "ASAN_OPTIONS": "detect_leaks=0"}
 
 
 def source_files(folder: Path) -> list[Path]:
@@ -78,6 +92,24 @@ def compiler_version(compiler: str) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         raise SetupError("looking for a compiler", f"{compiler} does not run", INSTALL_CURE) from error
     return done.stdout.partition("\n")[0]
+
+
+def sanitizer_runtime(compiler: str) -> Path:
+    """Return AddressSanitizer's runtime library of a compiler.
+
+    Raises:
+        SetupError: the compiler has none.
+    """
+    command = [compiler, "-print-file-name=libasan.so"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SetupError("looking for a compiler", f"{compiler} does not run", INSTALL_CURE) from error
+    # What it does not find it prints as it was asked for.
+    runtime = Path(done.stdout.strip())
+    if not runtime.is_absolute() or not runtime.exists():
+        raise SetupError("looking for the sanitizers", f"{compiler} has no libasan.so", INSTALL_CURE)
+    return runtime
 
 
 def kernel_compiler(headers: Path) -> str:
@@ -134,7 +166,8 @@ class Compiler:
         entry, identity = self._build(
             "devcrypto", ["host/devcrypto"], names, "the devcrypto library", flavour=self._flavour
         )
-        return Devcrypto(entry / names[0], entry / names[1], identity)
+        runtime = sanitizer_runtime("cc") if self._flavour is Flavour.ASAN else None
+        return Devcrypto(entry / names[0], entry / names[1], identity, runtime=runtime)
 
     def _counting_devcrypto(self, names: tuple[str, str]) -> Devcrypto:
         """Return the library where it was compiled: what it counts belongs to the very objects beside it."""

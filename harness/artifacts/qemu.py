@@ -78,8 +78,8 @@ ROMS = "pc-bios/meson.build"
 DEVICES_FILE = "configs/devices/x86_64-softmmu/harness.mak"
 # What is changed in QEMU's own tree besides our folder.
 PATCHED = frozenset((*ADDITIONS, ROMS, DEVICES_FILE))
-# Leaks of QEMU's own that LeakSanitizer cannot be told to leave out: glib keeps no frame pointers, so that nothing
-# of the stack is known but g_malloc().  Path → text, and what is there instead when sanitizers watch.
+# Leaks of QEMU's own that LeakSanitizer cannot be told to leave out: glib keeps no frame pointers, so that
+# nothing of the stack is known but g_malloc().  Path → text, and what is there instead when sanitizers watch.
 MENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         # The name of the file that a machine was saved to before: a second save forgets it.
@@ -318,7 +318,7 @@ def overlay(
         source: tells how QEMU's own files look without us.
         target: the work tree's source.
         ours: path in the tree → our file.
-        mends: path in the tree → a text in QEMU's own file, and what replaces it; it may be mended there already.
+        mends: path in the tree → a text in QEMU's own file, and what replaces it; it need not be there.
     """
     for name, path in ours.items():
         _write_if_other(target / name, path.read_text())

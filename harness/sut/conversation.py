@@ -14,7 +14,7 @@ from harness.sut.chat import Chat, ChatEnd
 from harness.sut.wire import GuestWire, HostWire, LanWire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from harness.machine import VirtualMachine
@@ -82,12 +82,12 @@ def chat_between_guests(
 
 @contextmanager
 def host_to_guest_chat(
-    machine: VirtualMachine, sut: SystemUnderTest, client_program: Path, preload: Path
+    machine: VirtualMachine, sut: SystemUnderTest, client_program: Path, environment: Mapping[str, str]
 ) -> Iterator[Chat]:
-    """Hold the client on the host, where devcrypto is preloaded, and the server in the guest."""
+    """Hold the client on the host, started with ``environment``, and the server in the guest."""
     with HostWire(machine) as wire, machine.terminal(sut.chat_server()) as server:
         server.expect(LISTENING)
         where = ["--host", "127.0.0.1", "--port", str(machine.forward(PORT))]
         command = [str(client_program), *where, "/dev/crypto"]
-        with HostTerminal(command, LD_PRELOAD=str(preload)) as client:
+        with HostTerminal(command, **environment) as client:
             yield _met(client, server, wire)

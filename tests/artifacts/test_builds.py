@@ -188,7 +188,7 @@ def test_a_leak_of_qemu_is_mended_in_the_work_tree_alone(tmp_path: Path) -> None
     checkout = qemu_tree(tmp_path / "checkout")
     (checkout / "leaks.c").write_text("keep(name);\n")
     (checkout / "mended.c").write_text("free(last); keep (name);\n")
-    mends = {name: ("keep(", "free(last); keep(") for name in ("leaks.c", "mended.c")}
+    mends = dict.fromkeys(("leaks.c", "mended.c"), ("keep(", "free(last); keep("))
     source, work = Checkout(checkout), tmp_path / "work"
     for _ in range(2):
         source.lay_out(work, PATCHED | mends.keys())
