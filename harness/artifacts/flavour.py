@@ -60,7 +60,8 @@ class Flavour(enum.StrEnum):
             return ()
         return (
             # A report ends the program; a failed allocation is an answer, as it is without a sanitizer.
-            ("ASAN_OPTIONS", "abort_on_error=0:allocator_may_return_null=1:detect_leaks=1"),
+            ("ASAN_OPTIONS", "abort_on_error=0:allocator_may_return_null=1:detect_leaks=1:print_legend=0"),
             ("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1"),
-            ("LSAN_OPTIONS", f"suppressions={repository / SUPPRESSIONS}:print_suppressions=0"),
+            # Quoted: a colon or a space would end the value.
+            ("LSAN_OPTIONS", f"suppressions='{repository / SUPPRESSIONS}':print_suppressions=0"),
         )

@@ -297,4 +297,16 @@ class QtestMachine:
         return QemuExitError("driving the device", f"QEMU {how}", evidence=self._evidence())
 
     def _evidence(self) -> tuple[str, ...]:
-        return tuple(self.output().splitlines()[-_EVIDENCE_LINES:])
+        return telling_lines(self.output())
+
+
+def telling_lines(said: str) -> tuple[str, ...]:
+    """Return the lines of QEMU's output that say most: a sanitizer's report from its beginning, or the last.
+
+    The first frames of a report are where the fault is; what ends it is a map of memory.
+    """
+    lines = said.splitlines()
+    for number, line in enumerate(lines):
+        if SANITIZER_REPORT.search(line):
+            return tuple(lines[number : number + _EVIDENCE_LINES])
+    return tuple(lines[-_EVIDENCE_LINES:])

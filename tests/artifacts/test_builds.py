@@ -228,6 +228,6 @@ def test_a_flavour_comes_from_the_option_or_the_environment(
 def test_only_a_sanitized_program_needs_an_environment(tmp_path: Path) -> None:
     assert Flavour.PLAIN.environment(tmp_path) == Flavour.COVERAGE.environment(tmp_path) == ()
     names = dict(Flavour.ASAN.environment(tmp_path))
-    assert f"suppressions={tmp_path}/host/lsan.supp" in names["LSAN_OPTIONS"]
+    assert f"suppressions='{tmp_path}/host/lsan.supp':" in names["LSAN_OPTIONS"]
     assert "halt_on_error=1" in names["UBSAN_OPTIONS"]
     assert (Path(__file__).parents[2] / "host/lsan.supp").is_file()
