@@ -169,9 +169,9 @@ def test_a_status_that_is_written_while_a_broken_chain_waits_may_hide_that_it_is
     broken = "block 00000000\nraw b0,4,NEXT,0\n"
     for status in (0x0F, 0x4F):
         answers = foretold(f"{broken}write STATUS 0xf\nkick\n")
-        assert answers.difference(Answers(answers.arena.data, status, 0)) is None
+        assert answers.difference(Answers(bytes(answers.arena.data), status, 0)) is None
     sure = foretold(f"{broken}kick\n")
-    assert "status 0xf" in str(sure.difference(Answers(sure.arena.data, 0x0F, 0)))
+    assert "status 0xf" in str(sure.difference(Answers(bytes(sure.arena.data), 0x0F, 0)))
 
 
 def test_a_used_index_that_the_driver_writes_is_not_the_device_s() -> None:
