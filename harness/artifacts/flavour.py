@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,13 +56,18 @@ class Flavour(enum.StrEnum):
                 return _COUNT
 
     def environment(self, repository: Path) -> tuple[tuple[str, str], ...]:
-        """Return what a program that was built so has to be started with: name, value."""
+        """Return what a program that was built so has to be started with: name, value.
+
+        Options of sanitizers that we were started with come last: they win.
+        """
         if self is not Flavour.ASAN:
             return ()
-        return (
+        ours = (
             # A report ends the program; a failed allocation is an answer, as it is without a sanitizer.
             ("ASAN_OPTIONS", "abort_on_error=0:allocator_may_return_null=1:detect_leaks=1:print_legend=0"),
             ("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1"),
             # Quoted: a colon or a space would end the value.
             ("LSAN_OPTIONS", f"suppressions='{repository / SUPPRESSIONS}':print_suppressions=0"),
         )
+        theirs = {name: os.environ.get(name, "") for name, _ in ours}
+        return tuple((name, f"{value}:{theirs[name]}" if theirs[name] else value) for name, value in ours)

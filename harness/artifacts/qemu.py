@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from harness.artifacts.cache import Recipe
+from harness.artifacts.cache import NotBuiltError, Recipe
 from harness.artifacts.compile import INSTALL_CURE, compiler_version, source_files
 from harness.artifacts.debian import GoneError
 from harness.artifacts.digest import file_digest, key_of
@@ -26,7 +26,7 @@ from harness.artifacts.process import Job, run
 from harness.artifacts.qemu_source import DebianQemu, QemuSource, given_source, version_of
 from harness.artifacts.settings import REPOSITORY, Settings, source_folder
 from harness.artifacts.storage import FullDiskError, locked, remove
-from harness.errors import ArtifactError
+from harness.errors import ArtifactError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,6 +135,9 @@ class QemuBuilder:
         Raises:
             HarnessError: the source cannot be had, or the build failed.
         """
+        if changes and self._settings.flavour.counts:
+            seen = f"the flavour {self._settings.flavour} counts for our own device"
+            raise SetupError("building a changed device", seen, "take another --flavour")
         with TemporaryDirectory() as folder:
             ours = self._our_files()
             for number, (name, text) in enumerate(changes.items()):
@@ -176,12 +179,7 @@ class QemuBuilder:
 
         def make(staging: Path) -> None:
             with locked(self._store.root / "locks" / f"{tree.name}.lock", "QEMU", self._store.progress):
-                try:
-                    self._build(source, tree, ours)
-                except (FullDiskError, OSError):
-                    # Any file of the tree may be cut short.
-                    remove(tree)
-                    raise
+                self._build(source, tree, ours)
                 (staging / "version").write_text(version_of(tree / "src", tree))
                 shutil.copy2(tree / "build" / BINARY, staging / BINARY)
                 self._lay_firmware(tree / "src" / "pc-bios", staging)
@@ -201,10 +199,24 @@ class QemuBuilder:
         self, source: QemuSource, tree: Path, ours: dict[str, Path], version: str, identity: str
     ) -> QemuBuild:
         """Return the program in the tree itself: what it counts belongs to the very objects beside it."""
-        with locked(self._store.root / "locks" / f"{tree.name}.lock", "QEMU", self._store.progress):
-            self._build(source, tree, ours)
-            if not (tree / "firmware").is_dir():
-                self._lay_firmware(tree / "src" / "pc-bios", tree)
+        whole = tree / ".counting"
+
+        def is_there() -> bool:
+            return whole.is_file() and whole.read_text() == identity
+
+        if not is_there() and not self._store.building:
+            raise NotBuiltError("looking for QEMU", "not built yet", "python -m harness build")
+        if not is_there():
+            with locked(self._store.root / "locks" / f"{tree.name}.lock", "QEMU", self._store.progress):
+                if not is_there():
+                    whole.unlink(missing_ok=True)
+                    self._build(source, tree, ours)
+                    remove(tree / "firmware")
+                    self._lay_firmware(tree / "src" / "pc-bios", tree)
+                    # What other objects counted says nothing about these.
+                    for stale in (tree / "build").rglob("*.gcda"):
+                        stale.unlink()
+                    whole.write_text(identity)
         return QemuBuild(
             binary=tree / "build" / BINARY,
             firmware=tree / "firmware",
@@ -225,6 +237,15 @@ class QemuBuilder:
         return files
 
     def _build(self, source: QemuSource, tree: Path, ours: dict[str, Path]) -> None:
+        """Bring the work tree up to date; the caller holds its lock."""
+        try:
+            self._make(source, tree, ours)
+        except (FullDiskError, OSError):
+            # Any file of the tree may be cut short.
+            remove(tree)
+            raise
+
+    def _make(self, source: QemuSource, tree: Path, ours: dict[str, Path]) -> None:
         progress = self._store.progress
         with progress.step("laying out QEMU's source"):
             source.lay_out(tree / "src", PATCHED | self._mends.keys() | ours.keys())

@@ -239,6 +239,14 @@ def test_a_flavour_comes_from_the_option_or_the_environment(
         Settings.from_environment(cache_dir=tmp_path)
 
 
+def test_options_of_ones_own_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ASAN_OPTIONS", "fast_unwind_on_malloc=0")
+    monkeypatch.setenv("UBSAN_OPTIONS", "")
+    names = dict(Flavour.ASAN.environment(tmp_path))
+    assert names["ASAN_OPTIONS"].endswith(":print_legend=0:fast_unwind_on_malloc=0")
+    assert names["UBSAN_OPTIONS"] == "halt_on_error=1:print_stacktrace=1"
+
+
 def test_only_a_sanitized_program_needs_an_environment(tmp_path: Path) -> None:
     assert Flavour.PLAIN.environment(tmp_path) == Flavour.COVERAGE.environment(tmp_path) == ()
     names = dict(Flavour.ASAN.environment(tmp_path))
