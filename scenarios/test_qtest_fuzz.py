@@ -42,15 +42,17 @@ def test_hostile_requests_are_answered_as_the_model_says(fuzz, tmp_path):
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_planted_fault_is_found_and_shown_again(fuzz, harness_command, artifacts, tmp_path, name):
     """A device with one fault is found out within two thousand requests, by a trace that shows it again."""
-    done = fuzz("--requests=2000", "--seed=2", "--most-findings=1", f"--mutant={name}")
+    # A device that does not answer is waited for, several times over.
+    soon = "--timeout-scale=0.2"
+    done = fuzz("--requests=2000", "--seed=2", "--most-findings=1", f"--mutant={name}", soon)
     assert done.returncode == 1, done.stdout + done.stderr
     (found,) = json.loads((tmp_path / "figures.json").read_text())["findings"]
     assert found["replays"], found["line"]
     assert f"harness: found: {found['line']} -- {found['file']}" in done.stderr
     cache = f"--cache-dir={artifacts.settings.cache_dir}"
-    again = harness_command("replay", found["file"], f"--mutant={name}", cache, seconds=60)
+    again = harness_command("replay", found["file"], f"--mutant={name}", cache, soon, seconds=60)
     assert again.returncode == 1, again.stdout + again.stderr
-    sound = harness_command("replay", found["file"], cache, seconds=60)
+    sound = harness_command("replay", found["file"], cache, soon, seconds=60)
     assert sound.returncode == 0, sound.stdout + sound.stderr
 
 

@@ -64,6 +64,7 @@ class QtestClient:
     Attributes:
         interrupts: how often each intercepted interrupt line was raised, see :meth:`intercept_interrupts`.
         commands: how many commands were sent.
+        deadlines: of the machine.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class QtestClient:
         """Speak over ``stream``; ``lost`` tells why when the other side has closed it."""
         self.interrupts: dict[int, int] = {}
         self.commands = 0
-        self._deadlines = deadlines or Deadlines()
+        self.deadlines = deadlines or Deadlines()
         self._lost = lost or (lambda: QtestError("speaking qtest to QEMU", "it has closed the connection"))
         self._queue: list[bytes] = []
         self._waiting: deque[tuple[str, Later[Any] | None]] = deque()
@@ -217,7 +218,7 @@ class QtestClient:
                 view = view[self._stream.send(view) :]
             except TimeoutError:
                 # Made only now: a deadline looks into /proc, and nearly every wait is shorter than that.
-                deadline = deadline or self._deadlines.start(ANSWER_SECONDS, "QEMU to read a qtest command")
+                deadline = deadline or self.deadlines.start(ANSWER_SECONDS, "QEMU to read a qtest command")
                 if not deadline.slice():
                     raise deadline.failure("it reads nothing") from None
             except OSError as error:
@@ -231,7 +232,7 @@ class QtestClient:
             except TimeoutError:
                 command = self._waiting[0][0][:60]
                 reason = f"QEMU's answer to {command!r}"
-                deadline = deadline or self._deadlines.start(ANSWER_SECONDS, reason)
+                deadline = deadline or self.deadlines.start(ANSWER_SECONDS, reason)
                 if not deadline.slice():
                     raise deadline.failure("none came: the machine's main loop is stuck") from None
                 continue

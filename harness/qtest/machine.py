@@ -50,7 +50,6 @@ class QtestMachine:
 
     # Each process has its own.
     _process: QemuProcess
-    _deadlines: Deadlines
     _lifeline: Lifeline
     _monitor: socket.socket
     _output: int
@@ -87,7 +86,7 @@ class QtestMachine:
         self._environment = (*qemu.environment, *environment)
         self._device = f"{device},{properties}" if properties else device
         self._force_legacy = "true" if legacy else "false"
-        self._scale = timeout_scale
+        self._deadlines = Deadlines(timeout_scale)
         self.memory = GuestMemory(FIRST_ADDRESS, memory_mib << 20)
         self._resources = contextlib.ExitStack()
         self._qmp: Qmp | None = None
@@ -215,7 +214,6 @@ class QtestMachine:
         self._lifeline = lifeline = Lifeline()
         # Only now: what comes late of the process before must find itself replaced.
         self._stopped = False
-        self._deadlines = Deadlines(self._scale)
         self._output, self._state = self._memfd("qemu-output"), self._memfd("qemu-state")
         if stream is not None:
             os.pwrite(self._state, stream, 0)

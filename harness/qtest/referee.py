@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
-from harness.machine.deadlines import Deadlines
 from harness.qtest.finding import contents, difference, spans_of, told
 from harness.qtest.mmio import Feature, Register, Status
 from harness.reference.device import Completion
@@ -92,9 +91,9 @@ class Referee:
     def _compare_status(self, status: Status, *, broken: bool) -> None:
         # Without VERSION_1 there is no such bit.
         expected = broken and bool(self._driver.features & Feature.VERSION_1)
-        deadline = None
+        deadline, deadlines = None, self._driver.machine.client.deadlines
         while expected and Status.NEEDS_RESET not in status:
-            deadline = deadline or Deadlines().start(_STATUS_SECONDS, "DEVICE_NEEDS_RESET")
+            deadline = deadline or deadlines.start(_STATUS_SECONDS, "DEVICE_NEEDS_RESET")
             if not deadline.remaining():
                 raise deadline.failure(f"status {status!r}, after a chain that is broken")
             status = self._driver.status

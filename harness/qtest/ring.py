@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
-from harness.machine.deadlines import Deadlines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -184,7 +183,7 @@ class Queue(ABC):
         self, client: QtestClient, memory: GuestMemory, transport: MmioTransport, index: int, size: int
     ) -> None:
         self._client, self._memory, self._transport = client, memory, transport
-        self._deadlines = Deadlines()
+        self._deadlines = client.deadlines
         self.index, self.size = index, size
 
     @abstractmethod
