@@ -50,7 +50,8 @@ def test_settings_take_options_before_the_environment(
 ) -> None:
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "environment"))
     monkeypatch.setenv("HARNESS_JOBS", "3")
-    monkeypatch.delenv("HARNESS_QEMU_SOURCE", raising=False)
+    for name in ("HARNESS_QEMU_SOURCE", "HARNESS_FLAVOUR"):
+        monkeypatch.delenv(name, raising=False)
     assert Settings.from_environment() == Settings(tmp_path / "environment", None, 3)
     assert Settings.from_environment(cache_dir=tmp_path, jobs=1) == Settings(tmp_path, None, 1)
     monkeypatch.chdir(tmp_path)
