@@ -10,6 +10,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdbool.h>
+#include <sys/uio.h>
 
 #include "devcrypto-abi.h"
 
@@ -84,7 +86,27 @@ struct devcrypto_session_state {
     uint32_t keylen; /* of key; what comes after it is 0 when exported, and ignored when imported */
     uint8_t key[DEVCRYPTO_MAX_KEY];
     uint8_t iv[DEVCRYPTO_AES_BLOCK]; /* the last IV: a call without one goes on from it */
+    uint32_t mac, mackeylen; uint8_t mackey[512];
 };
+struct devcrypto_sizes { uint32_t block, iv_len, digest_len, tag_len, cipher, mac; };
+int devcrypto_session_sizes(struct devcrypto_file *f, uint32_t ses, struct devcrypto_sizes *sizes);
+int devcrypto_algorithm_sizes(uint32_t cipher, uint32_t mac, struct devcrypto_sizes *sizes);
+struct devcrypto_bytes { const struct iovec *iov; unsigned int count; size_t len; };
+struct devcrypto_op {
+    uint32_t ses; uint16_t op; uint16_t flags;
+    bool auth;
+    bool has_iv;  uint8_t iv[16];
+    struct devcrypto_bytes aad, src, tail, dst;
+    uint32_t tag_len;
+    uint8_t mac[64]; uint32_t mac_len;
+    uint32_t out_len;
+};
+int devcrypto_perform(struct devcrypto_file *f, struct devcrypto_op *op);
+int devcrypto_hash_copy(struct devcrypto_file *f, uint32_t dst_ses, uint32_t src_ses);
+struct devcrypto_auth_op { uint32_t ses; uint16_t op, flags; uint32_t len, auth_len; uint64_t auth_src, src, dst, tag; uint32_t tag_len, pad; uint64_t iv; uint32_t iv_len; uint32_t pad1;};
+struct devcrypto_hash_copy_op { uint32_t dst_ses, src_ses; };
+#define DEVCRYPTO_CIOCAUTHCRYPT 1
+#define DEVCRYPTO_CIOCCPHASH 2
 
 /*
  * Describes all sessions, in no order, and sets *count to how many.  -ENOSPC when there are more than room,

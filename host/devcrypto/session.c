@@ -395,3 +395,30 @@ int devcrypto_crypt(struct devcrypto_file *f, uint32_t ses, uint32_t op, uint32_
     devcrypto_session_put(s);
     return err;
 }
+/* TEMPORARY SHIM */
+int devcrypto_algorithm_sizes(uint32_t cipher, uint32_t mac, struct devcrypto_sizes *z)
+{
+    memset(z, 0, sizeof *z); z->block = 16; z->iv_len = 16; z->cipher = cipher; z->mac = mac; return devcrypto_check_algorithms(cipher, mac);
+}
+int devcrypto_session_sizes(struct devcrypto_file *f, uint32_t ses, struct devcrypto_sizes *z)
+{
+    struct devcrypto_session *s = devcrypto_session_get(f, ses);
+    if (s == NULL) return -EINVAL;
+    devcrypto_session_put(s);
+    return devcrypto_algorithm_sizes(11, 0, z);
+}
+int devcrypto_hash_copy(struct devcrypto_file *f, uint32_t a, uint32_t b) { (void)f; (void)a; (void)b; return -EINVAL; }
+int devcrypto_perform(struct devcrypto_file *f, struct devcrypto_op *op)
+{
+    if (op->src.count <= 1 && op->dst.count <= 1) {
+        op->out_len = op->dst.len;
+        return devcrypto_crypt(f, op->ses, op->op, op->flags, op->has_iv ? op->iv : NULL, op->iv, op->src.count ? op->src.iov[0].iov_base : NULL, op->dst.count ? op->dst.iov[0].iov_base : NULL, op->src.len);
+    }
+    uint8_t *b = malloc(op->src.len), *p = b; int r;
+    for (unsigned i = 0; i < op->src.count; i++) { memcpy(p, op->src.iov[i].iov_base, op->src.iov[i].iov_len); p += op->src.iov[i].iov_len; }
+    r = devcrypto_crypt(f, op->ses, op->op, op->flags, op->has_iv ? op->iv : NULL, op->iv, b, b, op->src.len);
+    p = b;
+    if (!r) for (unsigned i = 0; i < op->dst.count; i++) { memcpy(op->dst.iov[i].iov_base, p, op->dst.iov[i].iov_len); p += op->dst.iov[i].iov_len; }
+    free(b); op->out_len = op->dst.len;
+    return r;
+}
