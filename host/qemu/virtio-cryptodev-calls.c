@@ -15,6 +15,7 @@ enum { TYPE_CRYPT = 16, TYPE_SESSION, TYPE_FREE, TYPE_COPY };
 enum { CALL_CRYPT, CALL_AUTHCRYPT };
 
 #define RESULT_BYTES 4
+#define HINT_HOLD 1
 #define MAX_AAD 4096            /* aad and tail together */
 
 /* All integers little-endian. */
@@ -33,7 +34,8 @@ typedef struct QEMU_PACKED CryptHead {
     uint16_t tag_len;
     uint16_t tag_given;
     uint8_t iv[16];
-    uint8_t reserved[8];
+    uint32_t hints;
+    uint32_t reserved;
 } CryptHead;
 QEMU_BUILD_BUG_ON(sizeof(CryptHead) != 64);
 
@@ -229,6 +231,7 @@ static int call_crypt(VirtIOCryptodevRequest *req, VirtIOCryptodevFile *file)
     if (ret < 0) {
         return ret;
     }
+    req->hold = le32_to_cpu(head.hints) & HINT_HOLD;
     op->mac_len = le16_to_cpu(head.tag_given);
     virtio_cryptodev_read(req, req->readable - op->mac_len, op->mac,
                           op->mac_len);

@@ -5,9 +5,10 @@
  * Rings, tables and guest memory that is not data are touched with the big
  * lock held.  The work itself is done in one of three places:
  *
- * unlocked  up to inline-max bytes: in the thread of the processor that kicked,
- *           which would wait anyway, without the lock.  No thread is switched
- *           to, and other processors do the same meanwhile.
+ * unlocked  up to inline-max bytes, or hold-max if its driver says that nobody
+ *           else wants the processor: in the thread of the processor that kicked,
+ *           without the lock.  No thread is switched to, which can take longer
+ *           than the work, and other processors do the same meanwhile.
  * here      with the lock held: little data, since letting go of the lock and
  *           taking it again would cost more than the work; and up to inline-max
  *           bytes where the lock must not be let go of.
@@ -181,7 +182,8 @@ static void unlocked(VirtIOCryptodevRequest *req)
 static bool work(VirtIOCryptodevRequest *req)
 {
     VirtIOCryptodev *c = req->c;
-    const bool fits = req->bytes <= c->conf.inline_max;
+    const bool fits = req->bytes <= c->conf.inline_max ||
+        (req->hold && req->bytes <= c->conf.hold_max);
     /* Others on this file may hold a session that this one has to wait for. */
     const bool may_wait = req->file->jobs > 0;
 
@@ -193,7 +195,7 @@ static bool work(VirtIOCryptodevRequest *req)
         c->guard->engaged_in_io = engaged;
         return true;
     }
-    if (fits && !may_wait) {
+    if (req->bytes <= c->conf.inline_max && !may_wait) {
         req->result = req->work(req);
         return true;
     }

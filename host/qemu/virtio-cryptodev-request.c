@@ -345,6 +345,7 @@ void virtio_cryptodev_request_begin(Request *req)
     req->writable = iov_size(req->elem.in_sg, req->elem.in_num);
     req->work = NULL;
     req->many = NULL;
+    req->hold = false;
     fill_copies(VIRTIO_DEVICE(req->c), req);
     req->result = dispatch(req->c, req);
 }

@@ -209,6 +209,7 @@ static COMPAT_CONST Property virtio_cryptodev_properties[] = {
     DEFINE_PROP_UINT32("max-request", VirtIOCryptodev, conf.max_request, MiB),
     DEFINE_PROP_UINT32("inline-max", VirtIOCryptodev, conf.inline_max,
                        128 * KiB),
+    DEFINE_PROP_UINT32("hold-max", VirtIOCryptodev, conf.hold_max, MiB),
 #ifdef DEFINE_PROP_END_OF_LIST
     DEFINE_PROP_END_OF_LIST(),
 #endif

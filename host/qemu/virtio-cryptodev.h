@@ -32,6 +32,7 @@ typedef struct VirtIOCryptodevConf {
     uint32_t max_sessions;   /* of one open file */
     uint32_t max_request;    /* bytes of data */
     uint32_t inline_max;     /* bytes that a processor's thread works on */
+    uint32_t hold_max;       /* the same, if it has nothing else to do */
 } VirtIOCryptodevConf;
 
 /* One session of the host's /dev/crypto, and all of them of an open file. */
@@ -130,6 +131,7 @@ typedef struct VirtIOCryptodevRequest {
     /* Writes what comes before the result of a success. */
     void (*answer)(struct VirtIOCryptodevRequest *req);
     size_t bytes;               /* to work on */
+    bool hold;                  /* the processor has nothing else to do */
     VirtIOCryptodevFile *file;  /* a reference */
     uint32_t ses, from_ses;     /* of a copy */
     struct devcrypto_op op;
