@@ -77,7 +77,7 @@ static int ioctl_gsession(struct devcrypto_file *f, uint64_t arg, const struct d
     if (err == 0 && sop.mac != 0) {
         if (sop.mackeylen > sizeof(mackey))
             err = -EINVAL;
-        else if (devcrypto_mac_takes_key(sop.mac))
+        else if (devcrypto_takes_mac(sop.cipher) && devcrypto_mac_takes_key(sop.mac))
             err = fetch(mem, mackey, sop.mackey, sop.mackeylen);
     }
     if (err == 0)
@@ -181,15 +181,9 @@ static int digest_out(struct devcrypto_session *s, const struct devcrypto_crypt_
                       const struct devcrypto_mem *mem)
 {
     uint8_t digest[DEVCRYPTO_MAX_DIGEST];
-    size_t len = 0;
-    int err = devcrypto_hash_final(s, digest, &len);
+    int err = devcrypto_hash_final(s, digest);
 
-    return err != 0 ? err : store(mem, cop->mac, digest, len);
-}
-
-static bool digest_is_due(const struct devcrypto_crypt_op *cop)
-{
-    return (cop->flags & DEVCRYPTO_FLAG_FINAL) != 0 || (cop->flags & DEVCRYPTO_FLAG_UPDATE) == 0;
+    return err != 0 ? err : store(mem, cop->mac, digest, s->hash->digest_len);
 }
 
 static int crypt_locked(struct devcrypto_session *s, const struct devcrypto_crypt_op *cop,
@@ -197,31 +191,30 @@ static int crypt_locked(struct devcrypto_session *s, const struct devcrypto_cryp
 {
     int err = 0;
 
-    if (s->hash != NULL && (cop->flags == 0 || (cop->flags & DEVCRYPTO_FLAG_RESET) != 0 || s->hash_finished))
-        err = devcrypto_hash_restart(s);
+    if (s->hash != NULL)
+        err = devcrypto_hash_start(s, cop->flags);
     if (err == 0 && cop->len != 0)
         err = work_on_data(s, cop, mem);
-    if (err == 0 && s->hash != NULL && digest_is_due(cop))
+    if (err == 0 && s->hash != NULL && devcrypto_digest_is_due(cop->flags, cop->len))
         err = digest_out(s, cop, mem);
-    if (err == 0 && s->cipher != NULL && cop->iv != 0 && (cop->flags & DEVCRYPTO_FLAG_WRITE_IV) != 0)
-        err = store(mem, cop->iv, s->iv, sizeof(s->iv));
+    if (err == 0 && s->cipher != NULL && s->cipher->iv_len != 0 && cop->iv != 0 && (cop->flags & DEVCRYPTO_FLAG_WRITE_IV) != 0)
+        err = store(mem, cop->iv, s->iv, s->cipher->iv_len);
     return err;
 }
 
 static int crypt_in_session(struct devcrypto_file *f, struct devcrypto_session *s,
                             const struct devcrypto_crypt_op *cop, const struct devcrypto_mem *mem)
 {
-    const bool has_iv = s->cipher != NULL && cop->iv != 0;
-    uint8_t iv[DEVCRYPTO_AES_BLOCK];
-    int err = has_iv ? fetch(mem, iv, cop->iv, sizeof(iv)) : 0;
+    const size_t iv_len = s->cipher != NULL && cop->iv != 0 ? s->cipher->iv_len : 0;
+    uint8_t iv[DEVCRYPTO_MAX_IV];
+    int err = fetch(mem, iv, cop->iv, iv_len);
 
     if (err == 0)
         err = devcrypto_check_request(f, s, cop->op, cop->len);
     if (err != 0)
         return err;
     pthread_mutex_lock(&s->lock);
-    if (has_iv)
-        memcpy(s->iv, iv, sizeof(s->iv)); /* stays, whatever becomes of this request */
+    memcpy(s->iv, iv, iv_len); /* stays, whatever becomes of this request */
     err = crypt_locked(s, cop, mem);
     pthread_mutex_unlock(&s->lock);
     return err;
