@@ -6,6 +6,7 @@
  * Small data lies behind the header, and the answer behind the data. What the
  * device reads and what it writes overlap in the data: it works in place.
  */
+#include <linux/sched/stat.h>
 #include <linux/slab.h>
 
 #include "driver.h"
@@ -104,6 +105,9 @@ int crypto_call_run(struct crypto_call *call)
 	call->answer->result = cpu_to_le32(RESULT_UNTOUCHED);
 	if (call->sgs[0] == &call->small_sg[0])
 		return crypto_queue_call(q, req);
+	/* Then it need not be left to others while the device works. */
+	call->head->hints = cpu_to_le32(single_task_running() ? WIRE_HINT_HOLD :
+								0);
 	return crypto_queue_submit(q, req) ?: crypto_queue_wait(req);
 }
 

@@ -94,8 +94,12 @@ struct wire_call {
 	__le16 tag_len;
 	__le16 tag_given;
 	u8 iv[WIRE_IV_LEN];
-	__le64 reserved;
+	__le32 hints;
+	__le32 reserved;
 };
+
+/* In hints: this processor has nothing else to do until the answer is there. */
+#define WIRE_HINT_HOLD	1
 
 #define WIRE_CALL_CRYPT	0
 #define WIRE_CALL_AUTH	1
