@@ -102,8 +102,8 @@ static int update(EVP_CIPHER_CTX *ctx, const uint8_t *src, uint8_t *dst, size_t 
 
 /* ---- CBC ---- */
 
-/* dst = a ^ b of one block, or of the 16 bytes of XTS. */
-static inline void xor_block(uint8_t *dst, const uint8_t *a, const uint8_t *b, size_t len)
+/* dst = a ^ b; len is a multiple of 8. */
+static inline void xor_bytes(uint8_t *dst, const uint8_t *a, const uint8_t *b, size_t len)
 {
     for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
         uint64_t x, y;
@@ -118,19 +118,20 @@ static inline void xor_block(uint8_t *dst, const uint8_t *a, const uint8_t *b, s
 /*
  * One block through the stack, so that what is known of the chain is what libcrypto saw, whatever others write
  * to src and dst meanwhile.  `between` is the difference of the block before it and what the context goes on
- * from; NULL: none.
+ * from; NULL: none.  Inline, so that `block` is a constant: this is all of a short request.
  */
-static int cbc_block(struct devcrypto_run *run, const uint8_t *between, const uint8_t *src, uint8_t *dst)
+static inline __attribute__((always_inline)) int cbc_block(struct devcrypto_run *run, size_t block,
+                                                           const uint8_t *between, const uint8_t *src,
+                                                           uint8_t *dst)
 {
     struct devcrypto_session *s = run->session;
-    const size_t block = s->cipher->block;
     const bool encrypt = run->op == DEVCRYPTO_OP_ENCRYPT;
     uint8_t in[DEVCRYPTO_MAX_BLOCK], out[DEVCRYPTO_MAX_BLOCK];
     int err;
 
     memcpy(in, src, block);
     if (encrypt && between != NULL)
-        xor_block(in, in, between, block);
+        xor_bytes(in, in, between, block);
     s->chained[run->op] = false;
     err = update(s->direction[run->op], in, out, block);
     if (err != 0)
@@ -139,23 +140,23 @@ static int cbc_block(struct devcrypto_run *run, const uint8_t *between, const ui
     memcpy(run->iv, encrypt ? out : in, block);
     memcpy(s->chain[run->op], run->iv, block);
     if (!encrypt && between != NULL)
-        xor_block(out, out, between, block);
+        xor_bytes(out, out, between, block);
     memcpy(dst, out, block);
     return 0;
 }
 
 /* The first block for its IV, what follows it where it is, the last so that the chain is known. */
-static int cbc_step(struct devcrypto_run *run, const uint8_t *src, uint8_t *dst, size_t len)
+static inline __attribute__((always_inline)) int cbc_step(struct devcrypto_run *run, size_t block,
+                                                          const uint8_t *src, uint8_t *dst, size_t len)
 {
     struct devcrypto_session *s = run->session;
-    const size_t block = s->cipher->block;
     uint8_t between[DEVCRYPTO_MAX_BLOCK];
     int err = s->chained[run->op] ? 0 : give_iv(run, run->op);
 
     if (err != 0)
         return err;
-    xor_block(between, run->iv, s->chain[run->op], block);
-    err = cbc_block(run, between, src, dst);
+    xor_bytes(between, run->iv, s->chain[run->op], block);
+    err = cbc_block(run, block, between, src, dst);
     src += block;
     dst += block;
     len -= block;
@@ -165,7 +166,7 @@ static int cbc_step(struct devcrypto_run *run, const uint8_t *src, uint8_t *dst,
         s->chained[run->op] = false;
         err = update(s->direction[run->op], src, dst, len - block);
     }
-    return err != 0 ? err : cbc_block(run, NULL, src + len - block, dst + len - block);
+    return err != 0 ? err : cbc_block(run, block, NULL, src + len - block, dst + len - block);
 }
 
 /* ---- the other modes ---- */
@@ -179,36 +180,39 @@ static void add_to_counter(uint8_t counter[DEVCRYPTO_MAX_IV], size_t blocks)
     }
 }
 
-/* Times x in GF(2^128), as in IEEE 1619, 5.2. */
-static void next_tweak(uint8_t tweak[DEVCRYPTO_MAX_IV])
+/* The tweaks of blocks one after the other, each the one before times x in GF(2^128) (IEEE 1619, 5.2). */
+static void make_tweaks(uint64_t tweaks[], unsigned int blocks, uint8_t next[DEVCRYPTO_MAX_IV])
 {
-    uint64_t low, high, carry;
+    uint64_t low, high;
 
-    memcpy(&low, tweak, sizeof(low));
-    memcpy(&high, tweak + sizeof(low), sizeof(high));
-    carry = high >> 63;
-    high = high << 1 | low >> 63;
-    low = low << 1 ^ (carry != 0 ? 0x87 : 0);
-    memcpy(tweak, &low, sizeof(low));
-    memcpy(tweak + sizeof(low), &high, sizeof(high));
+    memcpy(&low, next, sizeof(low));
+    memcpy(&high, next + sizeof(low), sizeof(high));
+    for (unsigned int i = 0; i < blocks; i++) {
+        const uint64_t carry = 0 - (high >> 63);
+
+        tweaks[2 * i] = low;
+        tweaks[2 * i + 1] = high;
+        high = high << 1 | low >> 63;
+        low = low << 1 ^ (carry & 0x87);
+    }
+    memcpy(next, &low, sizeof(low));
+    memcpy(next + sizeof(low), &high, sizeof(high));
 }
 
 /* By hand: libcrypto's XTS takes a request in one piece, no key of 48 bytes, and no key of two equal halves. */
 static int xts_step(struct devcrypto_run *run, const uint8_t *src, uint8_t *dst, size_t len)
 {
-    uint8_t tweaks[XTS_BATCH], data[XTS_BATCH];
+    uint64_t tweaks[XTS_BATCH / sizeof(uint64_t)];
+    uint8_t data[XTS_BATCH];
     int err = 0;
 
     for (size_t at = 0, n; at < len && err == 0; at += n) {
         n = len - at < sizeof(data) ? len - at : sizeof(data);
-        for (size_t i = 0; i < n; i += DEVCRYPTO_MAX_BLOCK) {
-            memcpy(tweaks + i, run->iv, DEVCRYPTO_MAX_BLOCK);
-            next_tweak(run->iv);
-        }
-        xor_block(data, src + at, tweaks, n);
+        make_tweaks(tweaks, n / DEVCRYPTO_MAX_BLOCK, run->iv);
+        xor_bytes(data, src + at, (const uint8_t *)tweaks, n);
         err = update(run->session->direction[run->op], data, data, n);
         if (err == 0)
-            xor_block(dst + at, data, tweaks, n);
+            xor_bytes(dst + at, data, (const uint8_t *)tweaks, n);
     }
     return err;
 }
@@ -244,7 +248,8 @@ int devcrypto_run_step(struct devcrypto_run *run, const uint8_t *src, uint8_t *d
     run->done += len;
     switch (s->cipher->mode) {
     case MODE_CBC:
-        return cbc_step(run, src, dst, len);
+        return s->cipher->block == DEVCRYPTO_AES_BLOCK ? cbc_step(run, DEVCRYPTO_AES_BLOCK, src, dst, len)
+                                                       : cbc_step(run, DEVCRYPTO_DES_BLOCK, src, dst, len);
     case MODE_XTS:
         return xts_step(run, src, dst, len);
     case MODE_CTR:

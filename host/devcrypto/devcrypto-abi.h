@@ -48,6 +48,7 @@
 #define DEVCRYPTO_MAX_KEY 64u     /* a longer cipher key is refused before it is read */
 #define DEVCRYPTO_MAX_MACKEY 512u /* the same for the key of a keyed hash */
 #define DEVCRYPTO_AES_BLOCK 16u
+#define DEVCRYPTO_DES_BLOCK 8u
 #define DEVCRYPTO_MAX_IV 16u
 #define DEVCRYPTO_MAX_BLOCK 16u
 #define DEVCRYPTO_MAX_DIGEST 64u

@@ -155,6 +155,28 @@ int devcrypto_run_through(struct devcrypto_run *run, struct devcrypto_cursor *sr
                           size_t len, bool hashes);
 int devcrypto_hash_pieces(struct devcrypto_session *s, struct devcrypto_cursor *from, size_t len);
 
+int devcrypto_hash_all(struct devcrypto_session *s, const struct devcrypto_bytes *bytes);
+
+/* Bytes that are looked at before they are given out, in a place that nobody else writes to. */
+struct devcrypto_held {
+    uint8_t *bytes;
+    size_t len;
+    struct iovec iov;
+};
+
+/* 0 or -ENOMEM; to be let go in either case, which cleanses them. */
+int devcrypto_hold(struct devcrypto_held *held, size_t len);
+struct devcrypto_cursor devcrypto_begin_held(const struct devcrypto_held *held);
+void devcrypto_let_go(struct devcrypto_held *held);
+
+/* ---- tls.c; tag_len is what devcrypto_tag_len says ---- */
+
+/* Bytes of padding behind len bytes; a cipher without blocks has none. */
+size_t devcrypto_tls_padding(const struct devcrypto_session *s, size_t len);
+bool devcrypto_tls_is_right(const struct devcrypto_session *s, const struct devcrypto_op *op, uint32_t tag_len);
+int devcrypto_tls_encrypt(struct devcrypto_session *s, const struct devcrypto_op *op, uint32_t tag_len);
+int devcrypto_tls_decrypt(struct devcrypto_session *s, struct devcrypto_op *op, uint32_t tag_len);
+
 /* ---- perform.c, authenc.c ---- */
 
 /* devcrypto_perform of a session that was looked up. */
@@ -166,6 +188,22 @@ uint32_t devcrypto_tag_len(const struct devcrypto_session *s, uint32_t asked);
 /* What dst.len of a CIOCAUTHCRYPT must be, 0 if there is no such request. */
 size_t devcrypto_auth_dst_len(const struct devcrypto_session *s, uint32_t op, uint32_t flags, size_t len,
                               uint32_t tag_len);
+
+/*
+ * Its first half, for a caller that has still to get at the data: takes the IV and starts the hash, then makes
+ * the checks that look at no data.  Needs the session's lock.
+ */
+int devcrypto_auth_begin(struct devcrypto_session *s, struct devcrypto_op *op);
+
+/* ---- ioctl*.c ---- */
+
+/* len may be 0. */
+int devcrypto_fetch(const struct devcrypto_mem *mem, void *dst, uint64_t uaddr, size_t len);
+int devcrypto_store(const struct devcrypto_mem *mem, uint64_t uaddr, const void *src, size_t len);
+/* Whether all of a buffer can be reached, so that a request either happens whole or not at all. */
+int devcrypto_probe(const struct devcrypto_mem *mem, uint64_t uaddr, size_t len, bool writable);
+int devcrypto_ioctl_crypt(struct devcrypto_file *f, uint64_t arg, const struct devcrypto_mem *mem);
+int devcrypto_ioctl_authcrypt(struct devcrypto_file *f, uint64_t arg, const struct devcrypto_mem *mem);
 
 /* ---- memory.c ---- */
 

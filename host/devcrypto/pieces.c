@@ -2,7 +2,11 @@
 /* Bytes that lie in pieces, and going through them without a copy of them all. */
 #include "internal.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <openssl/crypto.h>
 
 #define HASH_PIECE 16384u /* hashed and worked on while it is in the cache */
 
@@ -133,4 +137,33 @@ int devcrypto_hash_pieces(struct devcrypto_session *s, struct devcrypto_cursor *
         len -= n;
     }
     return err;
+}
+
+int devcrypto_hash_all(struct devcrypto_session *s, const struct devcrypto_bytes *bytes)
+{
+    struct devcrypto_cursor cursor = devcrypto_begin(bytes);
+
+    return devcrypto_hash_pieces(s, &cursor, bytes->len);
+}
+
+/* ---- bytes that are held back ---- */
+
+int devcrypto_hold(struct devcrypto_held *held, size_t len)
+{
+    held->len = len;
+    held->bytes = malloc(len != 0 ? len : 1);
+    held->iov = (struct iovec){.iov_base = held->bytes, .iov_len = len};
+    return held->bytes != NULL ? 0 : -ENOMEM;
+}
+
+struct devcrypto_cursor devcrypto_begin_held(const struct devcrypto_held *held)
+{
+    return (struct devcrypto_cursor){.iov = &held->iov, .count = 1};
+}
+
+void devcrypto_let_go(struct devcrypto_held *held)
+{
+    if (held->bytes != NULL)
+        OPENSSL_cleanse(held->bytes, held->len);
+    free(held->bytes);
 }
