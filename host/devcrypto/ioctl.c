@@ -3,15 +3,12 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
 
 #define PAGE ((uint64_t)4096)
-#define SMALL 4096u  /* data up to this length is worked on in the stack */
-#define CHUNK 65536u /* longer data goes through a buffer of this size, piece by piece */
 
 /* ---- the caller's memory ---- */
 
@@ -21,25 +18,27 @@ static bool wraps(uint64_t uaddr, size_t len)
     return uaddr > UINT64_MAX - PAGE - len;
 }
 
-static int fetch(const struct devcrypto_mem *mem, void *dst, uint64_t uaddr, size_t len)
+int devcrypto_fetch(const struct devcrypto_mem *mem, void *dst, uint64_t uaddr, size_t len)
 {
     if (len == 0)
         return 0;
     return uaddr == 0 || wraps(uaddr, len) ? -EFAULT : mem->copy_in(mem->opaque, dst, uaddr, len);
 }
 
-/* There is always something to store. */
-static int store(const struct devcrypto_mem *mem, uint64_t uaddr, const void *src, size_t len)
+int devcrypto_store(const struct devcrypto_mem *mem, uint64_t uaddr, const void *src, size_t len)
 {
+    if (len == 0)
+        return 0;
     return uaddr == 0 || wraps(uaddr, len) ? -EFAULT : mem->copy_out(mem->opaque, uaddr, src, len);
 }
 
-/* Whether all of a buffer can be reached, so that a request either happens whole or not at all. */
-static int probe(const struct devcrypto_mem *mem, uint64_t uaddr, size_t len, bool writable)
+int devcrypto_probe(const struct devcrypto_mem *mem, uint64_t uaddr, size_t len, bool writable)
 {
     uint64_t at = uaddr;
     int err = 0;
 
+    if (len == 0)
+        return 0;
     if (uaddr == 0 || wraps(uaddr, len))
         return -EFAULT;
     if (mem->copy_in == devcrypto_self_in)
@@ -47,9 +46,9 @@ static int probe(const struct devcrypto_mem *mem, uint64_t uaddr, size_t len, bo
     for (; at < uaddr + len && err == 0; at = (at | (PAGE - 1)) + 1) {
         uint8_t value;
 
-        err = fetch(mem, &value, at, 1);
+        err = devcrypto_fetch(mem, &value, at, 1);
         if (err == 0 && writable)
-            err = store(mem, at, &value, 1);
+            err = devcrypto_store(mem, at, &value, 1);
     }
     return err;
 }
@@ -61,7 +60,7 @@ static int ioctl_gsession(struct devcrypto_file *f, uint64_t arg, const struct d
     struct devcrypto_session_op sop;
     uint8_t key[DEVCRYPTO_MAX_KEY];
     uint8_t mackey[DEVCRYPTO_MAX_MACKEY];
-    int err = fetch(mem, &sop, arg, sizeof(sop));
+    int err = devcrypto_fetch(mem, &sop, arg, sizeof(sop));
 
     if (err == 0)
         err = devcrypto_check_algorithms(sop.cipher, sop.mac);
@@ -70,22 +69,22 @@ static int ioctl_gsession(struct devcrypto_file *f, uint64_t arg, const struct d
     if (sop.cipher != 0) {
         if (sop.keylen > sizeof(key))
             return -EINVAL;
-        err = fetch(mem, key, sop.key, sop.keylen);
+        err = devcrypto_fetch(mem, key, sop.key, sop.keylen);
         if (err == 0)
             err = devcrypto_check_keylen(sop.cipher, sop.keylen);
     }
     if (err == 0 && sop.mac != 0) {
         if (sop.mackeylen > sizeof(mackey))
             err = -EINVAL;
-        else if (devcrypto_mac_takes_key(sop.mac))
-            err = fetch(mem, mackey, sop.mackey, sop.mackeylen);
+        else if (devcrypto_takes_mac(sop.cipher) && devcrypto_mac_takes_key(sop.mac))
+            err = devcrypto_fetch(mem, mackey, sop.mackey, sop.mackeylen);
     }
     if (err == 0)
         err = devcrypto_session_create(f, sop.cipher, key, sop.keylen, sop.mac, mackey, sop.mackeylen, &sop.ses);
     OPENSSL_cleanse(key, sizeof(key));
     OPENSSL_cleanse(mackey, sizeof(mackey));
     if (err == 0) {
-        err = store(mem, arg, &sop, sizeof(sop));
+        err = devcrypto_store(mem, arg, &sop, sizeof(sop));
         if (err != 0)
             devcrypto_session_free(f, sop.ses); /* nobody would ever learn its id */
     }
@@ -95,152 +94,52 @@ static int ioctl_gsession(struct devcrypto_file *f, uint64_t arg, const struct d
 static int ioctl_fsession(struct devcrypto_file *f, uint64_t arg, const struct devcrypto_mem *mem)
 {
     uint32_t ses;
-    int err = fetch(mem, &ses, arg, sizeof(ses));
+    int err = devcrypto_fetch(mem, &ses, arg, sizeof(ses));
 
     return err != 0 ? err : devcrypto_session_free(f, ses);
 }
 
-/* ---- CIOCCRYPT; these need the session's lock ---- */
-
-/* Encryption hashes what goes in, decryption what comes out: always the plaintext. */
-static int work_on_piece(struct devcrypto_session *s, struct devcrypto_run *run, uint8_t *piece, size_t len)
+static int ioctl_copy(struct devcrypto_file *f, uint64_t arg, const struct devcrypto_mem *mem)
 {
-    int err = 0;
+    struct devcrypto_copy_op cop;
+    int err = devcrypto_fetch(mem, &cop, arg, sizeof(cop));
 
-    if (s->hash != NULL && (s->cipher == NULL || run->op == DEVCRYPTO_OP_ENCRYPT))
-        err = devcrypto_hash_update(s, piece, len);
-    if (err == 0 && s->cipher != NULL)
-        err = devcrypto_run_step(run, piece, piece, len);
-    if (err == 0 && s->hash != NULL && s->cipher != NULL && run->op == DEVCRYPTO_OP_DECRYPT)
-        err = devcrypto_hash_update(s, piece, len);
-    return err;
+    return err != 0 ? err : devcrypto_hash_copy(f, cop.dst_ses, cop.src_ses);
 }
 
-static int work_through(struct devcrypto_session *s, const struct devcrypto_crypt_op *cop,
-                        const struct devcrypto_mem *mem, uint8_t *piece, size_t room)
+/* The kernel's name, and whose work it is in the manner of the kernel's drivers: cbc-aes-libcrypto. */
+static void tell_names(struct devcrypto_names *names, const char *name)
 {
-    struct devcrypto_run run = {.session = s, .op = cop->op};
-    int err = 0;
+    static const char suffix[] = "-libcrypto";
+    size_t used = 0;
 
-    if (s->cipher != NULL)
-        err = devcrypto_run_start(&run, s, cop->op);
-    for (size_t at = 0; at < cop->len && err == 0; at += room) {
-        size_t n = cop->len - at < room ? cop->len - at : room;
-
-        err = fetch(mem, piece, cop->src + at, n);
-        if (err == 0)
-            err = work_on_piece(s, &run, piece, n);
-        if (err == 0 && s->cipher != NULL)
-            err = store(mem, cop->dst + at, piece, n);
-    }
-    if (err == 0 && s->cipher != NULL)
-        devcrypto_run_commit(&run);
-    return err;
+    memcpy(names->name, name, strlen(name) + 1);
+    for (const char *c = name; *c != '\0'; c++)
+        if (*c != ')')
+            names->driver[used++] = *c == '(' ? '-' : *c;
+    memcpy(names->driver + used, suffix, sizeof(suffix));
 }
 
-/*
- * An error must not leave half a request behind.  Data of one piece is fetched before anything is done with
- * it, and a store within one page cannot fail half way: what remains has to be asked about beforehand.
- */
-static int check_buffers(const struct devcrypto_session *s, const struct devcrypto_crypt_op *cop,
-                         const struct devcrypto_mem *mem)
+/* What is not there keeps what the caller had put in its place, as in the kernel. */
+static int ioctl_info(struct devcrypto_file *f, uint64_t arg, const struct devcrypto_mem *mem)
 {
-    const bool one_page = cop->dst / PAGE == (cop->dst + cop->len - 1) / PAGE;
-    int err = 0;
-
-    if (cop->len > CHUNK)
-        err = probe(mem, cop->src, cop->len, false);
-    if (err == 0 && s->cipher != NULL && (!one_page || s->hash != NULL))
-        err = probe(mem, cop->dst, cop->len, true);
-    return err;
-}
-
-/* The data of a request whose len is not 0. */
-static int work_on_data(struct devcrypto_session *s, const struct devcrypto_crypt_op *cop,
-                        const struct devcrypto_mem *mem)
-{
-    const size_t room = cop->len < CHUNK ? cop->len : CHUNK;
-    uint8_t small[SMALL];
-    uint8_t *piece = small;
-    int err = check_buffers(s, cop, mem);
-
-    if (err != 0)
-        return err;
-    if (room > sizeof(small))
-        piece = malloc(room);
-    if (piece == NULL)
-        return -ENOMEM;
-    err = work_through(s, cop, mem, piece, room);
-    OPENSSL_cleanse(piece, room);
-    if (piece != small)
-        free(piece);
-    return err;
-}
-
-static int digest_out(struct devcrypto_session *s, const struct devcrypto_crypt_op *cop,
-                      const struct devcrypto_mem *mem)
-{
-    uint8_t digest[DEVCRYPTO_MAX_DIGEST];
-    size_t len = 0;
-    int err = devcrypto_hash_final(s, digest, &len);
-
-    return err != 0 ? err : store(mem, cop->mac, digest, len);
-}
-
-static bool digest_is_due(const struct devcrypto_crypt_op *cop)
-{
-    return (cop->flags & DEVCRYPTO_FLAG_FINAL) != 0 || (cop->flags & DEVCRYPTO_FLAG_UPDATE) == 0;
-}
-
-static int crypt_locked(struct devcrypto_session *s, const struct devcrypto_crypt_op *cop,
-                        const struct devcrypto_mem *mem)
-{
-    int err = 0;
-
-    if (s->hash != NULL && (cop->flags == 0 || (cop->flags & DEVCRYPTO_FLAG_RESET) != 0 || s->hash_finished))
-        err = devcrypto_hash_restart(s);
-    if (err == 0 && cop->len != 0)
-        err = work_on_data(s, cop, mem);
-    if (err == 0 && s->hash != NULL && digest_is_due(cop))
-        err = digest_out(s, cop, mem);
-    if (err == 0 && s->cipher != NULL && cop->iv != 0 && (cop->flags & DEVCRYPTO_FLAG_WRITE_IV) != 0)
-        err = store(mem, cop->iv, s->iv, sizeof(s->iv));
-    return err;
-}
-
-static int crypt_in_session(struct devcrypto_file *f, struct devcrypto_session *s,
-                            const struct devcrypto_crypt_op *cop, const struct devcrypto_mem *mem)
-{
-    const bool has_iv = s->cipher != NULL && cop->iv != 0;
-    uint8_t iv[DEVCRYPTO_AES_BLOCK];
-    int err = has_iv ? fetch(mem, iv, cop->iv, sizeof(iv)) : 0;
-
-    if (err == 0)
-        err = devcrypto_check_request(f, s, cop->op, cop->len);
-    if (err != 0)
-        return err;
-    pthread_mutex_lock(&s->lock);
-    if (has_iv)
-        memcpy(s->iv, iv, sizeof(s->iv)); /* stays, whatever becomes of this request */
-    err = crypt_locked(s, cop, mem);
-    pthread_mutex_unlock(&s->lock);
-    return err;
-}
-
-static int ioctl_crypt(struct devcrypto_file *f, uint64_t arg, const struct devcrypto_mem *mem)
-{
-    struct devcrypto_crypt_op cop;
+    struct devcrypto_info_op info;
     struct devcrypto_session *s;
-    int err = fetch(mem, &cop, arg, sizeof(cop));
+    int err = devcrypto_fetch(mem, &info, arg, sizeof(info));
 
     if (err != 0)
         return err;
-    s = devcrypto_session_get(f, cop.ses);
+    s = devcrypto_session_get(f, info.ses);
     if (s == NULL)
         return -EINVAL;
-    err = crypt_in_session(f, s, &cop, mem);
+    if (s->cipher != NULL)
+        tell_names(&info.cipher, s->cipher->name);
+    if (s->hash != NULL)
+        tell_names(&info.hash, s->hash->name);
+    info.alignmask = 0;
+    info.flags = 0; /* no driver of the kernel's alone */
     devcrypto_session_put(s);
-    return err != 0 ? err : store(mem, arg, &cop, sizeof(cop));
+    return devcrypto_store(mem, arg, &info, sizeof(info));
 }
 
 /* ---- all of them ---- */
@@ -262,9 +161,15 @@ int devcrypto_ioctl(struct devcrypto_file *f, unsigned long cmd, uint64_t arg, c
     case DEVCRYPTO_CIOCFSESSION:
         return ioctl_fsession(f, arg, mem);
     case DEVCRYPTO_CIOCCRYPT:
-        return ioctl_crypt(f, arg, mem);
+        return devcrypto_ioctl_crypt(f, arg, mem);
+    case DEVCRYPTO_CIOCAUTHCRYPT:
+        return devcrypto_ioctl_authcrypt(f, arg, mem);
+    case DEVCRYPTO_CIOCCPHASH:
+        return ioctl_copy(f, arg, mem);
+    case DEVCRYPTO_CIOCGSESSINFO:
+        return ioctl_info(f, arg, mem);
     case DEVCRYPTO_CIOCASYMFEAT:
-        return store(mem, arg, &no_asymmetric_features, sizeof(no_asymmetric_features));
+        return devcrypto_store(mem, arg, &no_asymmetric_features, sizeof(no_asymmetric_features));
     default:
         return -EINVAL;
     }

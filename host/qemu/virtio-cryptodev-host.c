@@ -176,7 +176,7 @@ static int host_sizes(VirtIOCryptodevFile *file, uint32_t ses,
 
 static int host_copy(VirtIOCryptodevFile *file, uint32_t dst, uint32_t src)
 {
-    struct devcrypto_hash_copy_op op;
+    struct devcrypto_copy_op op;
     struct devcrypto_sizes sizes;
 
     if (dst == src) {
