@@ -41,7 +41,11 @@ static struct class crypto_class = {
 
 static void crypto_device_release(struct kref *ref)
 {
-	kfree(container_of(ref, struct crypto_device, ref));
+	struct crypto_device *crdev = container_of(ref, struct crypto_device,
+						   ref);
+
+	kfree(crdev->queues);
+	kfree(crdev);
 }
 
 void crypto_device_put(struct crypto_device *crdev)
@@ -71,16 +75,17 @@ static int crypto_open(struct inode *inode, struct file *filp)
 		return -ENOMEM;
 	mutex_init(&file->lock);
 	hash_init(file->sessions);
+	init_waitqueue_head(&file->idle);
 
 	ret = -ENOMEM;
-	file->close = crypto_request_alloc();
+	file->close = crypto_message_alloc();
 	if (!file->close)
 		goto free_file;
 	ret = -ENODEV;
 	file->crdev = crypto_device_get(iminor(inode));
 	if (!file->crdev)
 		goto free_close;
-	ret = crypto_request_open(file->crdev, &file->handle);
+	ret = crypto_message_open(file->crdev, &file->handle);
 	if (ret)
 		goto put_device;
 
@@ -90,7 +95,7 @@ static int crypto_open(struct inode *inode, struct file *filp)
 put_device:
 	crypto_device_put(file->crdev);
 free_close:
-	crypto_request_put(file->close);
+	crypto_message_put(file->close);
 free_file:
 	kfree(file);
 	return ret;
@@ -101,7 +106,7 @@ static int crypto_release(struct inode *inode, struct file *filp)
 	struct crypto_file *file = filp->private_data;
 
 	crypto_session_free_all(file);
-	crypto_request_close(file->crdev, file->close, file->handle);
+	crypto_message_close(file->crdev, file->close, file->handle);
 	crypto_device_put(file->crdev);
 	kfree(file);
 	return 0;
@@ -122,6 +127,16 @@ static long crypto_clone_fd(struct file *filp, u32 __user *arg)
 	return 0;
 }
 
+static long crypto_make_session(struct crypto_file *file,
+				struct session_op __user *user)
+{
+	struct session_op sop;
+
+	if (copy_from_user(&sop, user, sizeof(sop)))
+		return -EFAULT;
+	return crypto_session_create(file, &sop, &user->ses);
+}
+
 static long crypto_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	struct crypto_file *file = filp->private_data;
@@ -130,13 +145,14 @@ static long crypto_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	if (READ_ONCE(file->crdev->dead))
 		return -ENODEV;
 
+	if (likely(cmd == CIOCCRYPT))
+		return crypto_crypt(file, user);
+
 	switch (cmd) {
 	case CIOCGSESSION:
-		return crypto_session_create(file, user);
+		return crypto_make_session(file, user);
 	case CIOCFSESSION:
 		return crypto_session_finish(file, user);
-	case CIOCCRYPT:
-		return crypto_session_crypt(file, user);
 	case CRIOGET:
 		return crypto_clone_fd(filp, user);
 	case CIOCASYMFEAT:

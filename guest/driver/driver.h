@@ -12,58 +12,129 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/virtio.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "wire.h"
 
-/* main.c: module parameters */
+/* A call with that much data, header and answer fits into a page. */
+#define CALL_SMALL_LIMIT	(PAGE_SIZE - sizeof(struct wire_call) - \
+				 sizeof(struct wire_answer))
+
+/* main.c: module parameters, and who lets go of pages */
 extern unsigned int max_len;
+extern unsigned int zero_copy_min;
+extern u32 crypto_small_max;	/* bytes that a call has room for */
+extern struct workqueue_struct *crypto_workqueue;
+
+/**
+ * struct crypto_queue - one virtqueue and the requests in it
+ * @lock:	 protects everything below, and the node, state, orphan, error and
+ *		 used of each request that was submitted. Taken in interrupts;
+ *		 never held while sleeping. Held while the device is notified of
+ *		 a small request only, which it answers at once.
+ * @vq:		 the virtqueue; NULL once the device is gone
+ * @dead:	 nothing may be submitted any more; set once
+ * @backlog:	 requests that wait for room in the ring, first come first served
+ * @sent:	 requests that the device owns and somebody waits for. While there
+ *		 are none the device's interrupts are off.
+ * @crdev:	 whose queue it is
+ */
+struct crypto_queue {
+	spinlock_t lock;	/* everything below, and submitted requests */
+	struct virtqueue *vq;
+	bool dead;
+	struct list_head backlog;
+	struct list_head sent;
+	struct crypto_device *crdev;
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct crypto_device - one virtio device; outlives it while files are open
  * @ref:	 one for the bound driver, one for each open file
  * @vdev:	 the virtio device, valid while bound
  * @minor:	 N of /dev/cryptodevN
+ * @calls:	 F_CALLS was negotiated; without it the reference wire is spoken
+ * @dead:	 nothing may be submitted any more; set once
+ * @max_len:	 largest len of an operation
  * @max_segment: largest physically contiguous piece that the transport maps
+ * @max_pieces:	 descriptors that a chain may have
  * @max_chunks:	 pieces that a source (or a destination) may have, so that the
  *		 whole chain is never longer than the queue
- * @lock:	 protects everything below, and the node, state, orphan, error and
- *		 used of each request that was submitted. Taken in interrupts;
- *		 never held while sleeping or while the device is notified.
- * @vq:		 the only queue; NULL once the device is gone
- * @dead:	 nothing may be submitted any more; set once, read without the
- *		 lock where a late answer does no harm
- * @backlog:	 requests that wait for room in the ring, first come first served
- * @sent:	 requests that the device owns
+ * @num_queues:	 all queues
+ * @first_queue: the first that carries data
+ * @queues:	 all queues
  */
 struct crypto_device {
 	struct kref ref;
 	struct virtio_device *vdev;
 	unsigned int minor;
-	size_t max_segment;
-	unsigned int max_chunks;
-
-	spinlock_t lock;	/* everything below, and submitted requests */
-	struct virtqueue *vq;
+	bool calls;
 	bool dead;
-	struct list_head backlog;
-	struct list_head sent;
+	u32 max_len;
+	size_t max_segment;
+	unsigned int max_pieces;
+	unsigned int max_chunks;
+	unsigned int num_queues;
+	unsigned int first_queue;
+	struct crypto_queue *queues;
 };
 
 /**
  * struct crypto_file - one open file, shared by dup, fork and CRIOGET
  * @crdev:	the device, referenced
  * @handle:	the device's number for this file
- * @close:	the request that will close it, allocated while failing is easy
- * @lock:	protects @sessions (not what a session holds). Innermost, never
- *		held while sleeping on the device or on user memory.
- * @sessions:	struct crypto_session by id
+ * @close:	the message that will close it, allocated while failing is easy
+ * @lock:	protects changes of @sessions (not what a session holds).
+ *		Innermost, never held while sleeping on the device or on user
+ *		memory.
+ * @sessions:	struct crypto_session by id; looked up under RCU
+ * @idle:	who waits for a session that is busy
  */
 struct crypto_file {
 	struct crypto_device *crdev;
 	u32 handle;
-	struct crypto_request *close;
-	struct mutex lock;	/* sessions */
+	struct crypto_message *close;
+	struct mutex lock;	/* changes of sessions */
 	DECLARE_HASHTABLE(sessions, 5);
+	wait_queue_head_t idle;
+};
+
+#define SESSION_BUSY	0
+
+/**
+ * struct crypto_session - one session of an open file
+ * @ref:	one for the set, one for each operation that waits or is late
+ * @rcu:	defers the end for those who look it up
+ * @node:	in crypto_file.sessions
+ * @id:		the device's number for it, and the program's
+ * @flags:	SESSION_BUSY: an operation is in it. One at a time, so that IVs
+ *		chain in some order. Whoever has set it owns what follows.
+ * @dead:	freed by CIOCFSESSION
+ * @cipher:	its number, 0 for none
+ * @mac:	its number, 0 for none
+ * @block:	a power of two that len must be a multiple of
+ * @iv_len:	bytes of @iv that count
+ * @digest_len:	of the mac
+ * @tag_len:	longest tag of an AEAD cipher
+ * @iv:		what the next operation without an IV goes on from
+ * @call:	memory for the next operation; NULL if there is none yet
+ */
+struct crypto_session {
+	struct kref ref;
+	struct rcu_head rcu;
+	struct hlist_node node;
+	u32 id;
+	unsigned long flags;
+	bool dead;
+	u32 cipher;
+	u32 mac;
+	u32 block;
+	u32 iv_len;
+	u32 digest_len;
+	u32 tag_len;
+	u8 iv[WIRE_IV_LEN] __aligned(8);
+	struct crypto_call *call;
 };
 
 /* Bulk data in as few physically contiguous pieces as memory yields. */
@@ -82,28 +153,28 @@ enum crypto_request_state {
 };
 
 /**
- * struct crypto_request - one chain, with all the memory that it points to
- * @ref:	one for its maker, one for the queue from submission to the end.
- *		A maker that is killed drops its own and leaves the memory to the
+ * struct crypto_request - one chain on its way through a queue
+ * @ref:	one for its maker, one for the queue while it is in there. A
+ *		maker that is killed drops its own and leaves the memory to the
  *		device until that gives it back.
- * @node:	in crypto_device.backlog or .sent
+ * @node:	in crypto_queue.backlog or .sent
+ * @queue:	where it was submitted
  * @state:	where it is
  * @orphan:	the maker has left; nobody will read the answer
  * @done:	completed once the maker need not wait any longer
  * @error:	0 if the device answered, else -errno
  * @used:	bytes that the device says it wrote
- * @out:	number of fields that the device reads
- * @in:		number of fields that the device writes
- * @sgs:	the fields in their order
- * @fields:	scatterlists of the fields that are one piece
- * @src:	source data
- * @dst:	destination data
- *
- * What the device reads and what it writes never share a cache line.
+ * @out:	scatterlists that the device reads
+ * @in:		scatterlists that the device writes
+ * @pieces:	descriptors that it takes
+ * @sgs:	the scatterlists in their order
+ * @release:	frees it; called in any context
+ * @orphaned:	NULL, or whether the abandoned request must be sent once more
  */
 struct crypto_request {
 	refcount_t ref;
 	struct list_head node;
+	struct crypto_queue *queue;
 	enum crypto_request_state state;
 	bool orphan;
 	struct completion done;
@@ -112,6 +183,24 @@ struct crypto_request {
 
 	unsigned int out;
 	unsigned int in;
+	unsigned int pieces;
+	struct scatterlist **sgs;
+	void (*release)(struct crypto_request *req);
+	bool (*orphaned)(struct crypto_request *req, u32 used);
+};
+
+/**
+ * struct crypto_message - a request of fixed fields, or of the reference wire
+ * @req:	how it travels
+ * @sgs:	the fields in their order
+ * @fields:	scatterlists of the fields that are one piece
+ * @src:	source data
+ * @dst:	destination data
+ *
+ * What the device reads and what it writes never share a cache line.
+ */
+struct crypto_message {
+	struct crypto_request req;
 	struct scatterlist *sgs[WIRE_FIELDS];
 	struct scatterlist fields[WIRE_FIELDS];
 	struct crypto_buffer src;
@@ -122,16 +211,54 @@ struct crypto_request {
 		__le32 handle;
 		__le32 command;
 		__le32 ses;
+		__le32 src_ses;
 		struct wire_crypt_op op;
+		struct wire_session session;
 		u8 iv[WIRE_IV_LEN];
 		u8 key[CRYPTO_CIPHER_MAX_KEY_LEN];
+		u8 mackey[CRYPTO_HMAC_MAX_KEY_LEN];
 	} read ____cacheline_aligned;
 
 	struct {
 		struct wire_session_op session;
+		struct wire_sizes sizes;
 		__le32 handle;
 		__le32 result;
 	} written ____cacheline_aligned;
+};
+
+/**
+ * struct crypto_call - request 16: an operation, with all that it points to
+ * @req:	how it travels
+ * @release:	lets go of pages, which cannot be done in an interrupt
+ * @crdev:	for whose queues it was made
+ * @head:	the header, with room for small data and an answer behind it
+ * @answer:	where the device answers
+ * @small_sg:	one piece to read and one to write, both within @head
+ * @sgs:	what it reads, what it writes
+ * @table:	scatterlist of the pieces where there are more
+ * @pages:	the user's pages that are pinned: source, then destination
+ * @table_len:	entries of @table and of @pages
+ * @src_pages:	pinned to be read
+ * @dst_pages:	pinned to be written (and read, if in place)
+ * @src:	source data that was copied
+ * @dst:	destination data that will be copied
+ */
+struct crypto_call {
+	struct crypto_request req;
+	struct work_struct release;
+	struct crypto_device *crdev;
+	struct wire_call *head;
+	struct wire_answer *answer;
+	struct scatterlist small_sg[2];
+	struct scatterlist *sgs[2];
+	struct scatterlist *table;
+	struct page **pages;
+	unsigned int table_len;
+	unsigned int src_pages;
+	unsigned int dst_pages;
+	struct crypto_buffer src;
+	struct crypto_buffer dst;
 };
 
 /* buffer.c */
@@ -143,35 +270,71 @@ int crypto_buffer_from_user(const struct crypto_buffer *buf,
 int crypto_buffer_to_user(const struct crypto_buffer *buf, void __user *to);
 void crypto_buffer_tail(const struct crypto_buffer *buf, void *to, size_t len);
 
-/* request.c */
-struct crypto_request *crypto_request_alloc(void);
-void crypto_request_put(struct crypto_request *req);
-void crypto_request_read(struct crypto_request *req, void *field, size_t len);
-void crypto_request_write(struct crypto_request *req, void *field, size_t len);
-void crypto_request_read_buffer(struct crypto_request *req,
+/* message.c */
+struct crypto_message *crypto_message_alloc(void);
+void crypto_message_put(struct crypto_message *msg);
+void crypto_message_read(struct crypto_message *msg, void *field, size_t len);
+void crypto_message_write(struct crypto_message *msg, void *field, size_t len);
+void crypto_message_read_buffer(struct crypto_message *msg,
 				struct crypto_buffer *buf);
-void crypto_request_write_buffer(struct crypto_request *req,
+void crypto_message_write_buffer(struct crypto_message *msg,
 				 struct crypto_buffer *buf);
-void crypto_request_ioctl(struct crypto_request *req, u32 handle, u32 command);
-int crypto_request_run(struct crypto_device *crdev, struct crypto_request *req);
-int crypto_request_result(const struct crypto_request *req, size_t full);
-int crypto_request_open(struct crypto_device *crdev, u32 *handle);
-void crypto_request_close(struct crypto_device *crdev,
-			  struct crypto_request *req, u32 handle);
+void crypto_message_start(struct crypto_message *msg, u32 type, u32 handle);
+void crypto_message_ioctl(struct crypto_message *msg, u32 handle, u32 command);
+int crypto_message_run(struct crypto_device *crdev, struct crypto_message *msg);
+int crypto_message_result(const struct crypto_message *msg, __le32 result,
+			  size_t full);
+int crypto_device_errno(s32 result);
+int crypto_message_open(struct crypto_device *crdev, u32 *handle);
+void crypto_message_close(struct crypto_device *crdev,
+			  struct crypto_message *msg, u32 handle);
 
 /* queue.c */
-int crypto_queue_submit(struct crypto_device *crdev, struct crypto_request *req);
-bool crypto_queue_abandon(struct crypto_device *crdev,
-			  struct crypto_request *req);
-void crypto_queue_break(struct crypto_device *crdev);
-void crypto_queue_drain(struct crypto_device *crdev);
+struct crypto_queue *crypto_queue_here(struct crypto_device *crdev);
+void crypto_request_init(struct crypto_request *req);
+void crypto_request_put(struct crypto_request *req);
+int crypto_queue_submit(struct crypto_queue *q, struct crypto_request *req);
+int crypto_queue_wait(struct crypto_request *req);
+int crypto_queue_call(struct crypto_queue *q, struct crypto_request *req);
+void crypto_device_break(struct crypto_device *crdev);
+void crypto_device_drain(struct crypto_device *crdev);
 void crypto_queue_callback(struct virtqueue *vq);
 
 /* session.c */
-long crypto_session_create(struct crypto_file *file, void __user *arg);
-long crypto_session_finish(struct crypto_file *file, void __user *arg);
-long crypto_session_crypt(struct crypto_file *file, void __user *arg);
+struct crypto_session *crypto_session_enter(struct crypto_file *file, u32 id);
+void crypto_session_leave(struct crypto_file *file, struct crypto_session *ses);
+long crypto_session_create(struct crypto_file *file, struct session_op *sop,
+			   u32 __user *id);
+long crypto_session_finish(struct crypto_file *file, u32 __user *arg);
 void crypto_session_free_all(struct crypto_file *file);
+
+/* reference.c */
+int crypto_reference_create(struct crypto_file *file,
+			    const struct session_op *sop,
+			    struct crypto_message *msg,
+			    struct crypto_session *ses);
+long crypto_reference_crypt(struct crypto_file *file,
+			    struct crypto_session *ses,
+			    const struct crypt_op *op);
+bool crypto_writable(u8 __user *dst, size_t len);
+
+/* call.c */
+struct crypto_call *crypto_call_alloc(const struct crypto_file *file,
+				      const struct crypto_session *ses);
+void crypto_call_settle(struct crypto_call *call);
+void crypto_call_put(struct crypto_call *call);
+int crypto_call_run(struct crypto_call *call);
+int crypto_call_result(const struct crypto_call *call,
+		       const struct crypto_session *ses, u32 dst_len);
+
+/* pages.c */
+int crypto_call_pin(struct crypto_call *call, const u8 __user *src, size_t len,
+		    u8 __user *dst, size_t dst_len);
+void crypto_call_unpin(struct crypto_call *call);
+int crypto_call_copies(struct crypto_call *call);
+
+/* crypt.c */
+long crypto_crypt(struct crypto_file *file, struct crypt_op __user *user);
 
 /* chrdev.c */
 int crypto_chrdev_init(void);

@@ -1,18 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The way of requests through the ring: backlog, sent, done.
+ * The way of requests through a ring: backlog, sent, done.
  *
- * The lock is held for moments only. Notifying the device can take long (it
- * may do all its work within), so it is done after the lock is released, in a
- * section that the end of the device waits for.
+ * A device may do all its work while it is notified, and then its answer is
+ * there before anybody could sleep. So the ring is looked at once after every
+ * notification, and the device is asked for interrupts only while somebody
+ * waits.
  */
 #include <linux/rcupdate.h>
+#include <linux/smp.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 
 #include "driver.h"
 
-/* Caller holds crdev->lock. The request may be freed by this. */
+/* The queue of this processor. */
+struct crypto_queue *crypto_queue_here(struct crypto_device *crdev)
+{
+	unsigned int n = crdev->num_queues - crdev->first_queue;
+	unsigned int cpu = raw_smp_processor_id();
+
+	return &crdev->queues[crdev->first_queue + (cpu < n ? cpu : cpu % n)];
+}
+
+void crypto_request_init(struct crypto_request *req)
+{
+	refcount_set(&req->ref, 1);
+	INIT_LIST_HEAD(&req->node);
+	init_completion(&req->done);
+}
+
+/* The last reference may go in an interrupt. */
+void crypto_request_put(struct crypto_request *req)
+{
+	if (refcount_dec_and_test(&req->ref))
+		req->release(req);
+}
+
+/* Caller holds q->lock. The request may be freed by this. */
 static void request_finish(struct crypto_request *req, int error, u32 used)
 {
 	list_del_init(&req->node);
@@ -25,192 +50,281 @@ static void request_finish(struct crypto_request *req, int error, u32 used)
 	crypto_request_put(req);
 }
 
+/* Caller holds q->lock; the ring must have room or become empty some time. */
+static int request_add(struct crypto_queue *q, struct crypto_request *req)
+{
+	/* An add that finds no room would notify the device, here and now. */
+	if (q->vq->num_free < req->pieces && !list_empty(&q->sent))
+		return -ENOSPC;
+	return virtqueue_add_sgs(q->vq, req->sgs, req->out, req->in, req,
+				 GFP_ATOMIC);
+}
+
 /*
- * Move what fits from the backlog to the ring. Caller holds crdev->lock.
+ * Move what fits from the backlog to the ring. Caller holds q->lock.
  * Return: whether the device must be notified.
  */
-static bool backlog_push(struct crypto_device *crdev)
+static bool backlog_push(struct crypto_queue *q)
 {
 	struct crypto_request *req;
 	bool added = false;
 
-	while ((req = list_first_entry_or_null(&crdev->backlog,
+	while ((req = list_first_entry_or_null(&q->backlog,
 					       struct crypto_request, node))) {
-		int err = virtqueue_add_sgs(crdev->vq, req->sgs, req->out,
-					    req->in, req, GFP_ATOMIC);
+		int err = request_add(q, req);
 
-		if (err == -ENOSPC && !list_empty(&crdev->sent))
+		if (err == -ENOSPC && !list_empty(&q->sent))
 			break;	/* the next answer makes room */
 		if (err) {
 			request_finish(req, err == -EIO ? -ENODEV : err, 0);
 			continue;
 		}
 		req->state = REQUEST_SENT;
-		list_move_tail(&req->node, &crdev->sent);
+		list_move_tail(&req->node, &q->sent);
 		added = true;
 	}
-	return added && virtqueue_kick_prepare(crdev->vq);
+	return added && virtqueue_kick_prepare(q->vq);
 }
 
-/**
- * crypto_queue_submit - hand a request over to the device, or queue for it
- * @crdev:	the device
- * @req:	the request; the queue takes a reference of its own
- *
- * Return: 0, and req->done will be completed; or -ENODEV.
- */
-int crypto_queue_submit(struct crypto_device *crdev, struct crypto_request *req)
+static void request_answered(struct crypto_queue *q, struct crypto_request *req,
+			     u32 used)
 {
-	unsigned long flags;
-	bool notify = false;
-	int ret = -ENODEV;
-
-	/* crypto_queue_drain() lets this section end before the queue goes. */
-	rcu_read_lock();
-	spin_lock_irqsave(&crdev->lock, flags);
-	if (!crdev->dead) {
-		refcount_inc(&req->ref);
+	if (!q->dead && req->orphan && req->orphaned &&
+	    req->orphaned(req, used)) {
 		req->state = REQUEST_WAITING;
-		list_add_tail(&req->node, &crdev->backlog);
-		notify = backlog_push(crdev);
-		ret = 0;
+		list_move_tail(&req->node, &q->backlog);
+	} else {
+		request_finish(req, 0, used);
 	}
-	spin_unlock_irqrestore(&crdev->lock, flags);
-	if (notify && !virtqueue_notify(crdev->vq))
-		crypto_queue_break(crdev);
-	rcu_read_unlock();
-	return ret;
-}
-
-/**
- * crypto_queue_abandon - the maker of a request will not wait for it
- * @crdev:	the device
- * @req:	the request, submitted
- *
- * Return: true if it is abandoned, and its memory the device's affair; false
- * if it is over, and its answer can be read.
- */
-bool crypto_queue_abandon(struct crypto_device *crdev,
-			  struct crypto_request *req)
-{
-	unsigned long flags;
-	bool abandoned = true;
-
-	spin_lock_irqsave(&crdev->lock, flags);
-	if (req->state == REQUEST_WAITING)
-		request_finish(req, -EINTR, 0);
-	else if (req->state == REQUEST_SENT)
-		req->orphan = true;
-	else
-		abandoned = false;
-	spin_unlock_irqrestore(&crdev->lock, flags);
-	return abandoned;
 }
 
 /*
- * The answer to an open that nobody waits for any more: a handle on the other
- * side that would stay open for ever. The request becomes the one that closes
- * it. Abandoned sessions need no such care, they end with their handle.
+ * Take all answers out of the ring. Interrupts are on afterwards if, and only
+ * if, somebody waits. Caller holds q->lock.
  */
-static bool orphan_to_close(struct crypto_request *req, u32 used)
+static void ring_empty(struct crypto_queue *q)
 {
-	__le32 handle = req->written.handle;
+	struct crypto_request *req;
+	unsigned int used;
 
-	if (!req->orphan || req->read.type != cpu_to_le32(WIRE_OPEN) ||
-	    used < sizeof(handle) || (s32)le32_to_cpu(handle) < 0)
-		return false;
+	do {
+		virtqueue_disable_cb(q->vq);
+		while ((req = virtqueue_get_buf(q->vq, &used)))
+			request_answered(q, req, used);
+	} while (!list_empty(&q->sent) && !virtqueue_enable_cb(q->vq));
+}
 
-	req->out = 0;
-	req->in = 0;
-	req->read.type = cpu_to_le32(WIRE_CLOSE);
-	req->read.handle = handle;
-	crypto_request_read(req, &req->read.type, sizeof(req->read.type));
-	crypto_request_read(req, &req->read.handle, sizeof(req->read.handle));
-	return true;
+/*
+ * Let the ring move until nothing can be done but wait. Called without the
+ * lock, where the queue cannot go away: in its interrupt or under RCU, which
+ * crypto_device_drain() waits for.
+ */
+static void queue_run(struct crypto_queue *q)
+{
+	bool notify, broken = false;
+	unsigned long flags;
+
+	do {
+		spin_lock_irqsave(&q->lock, flags);
+		if (!q->vq) {
+			/* Not every transport's reset waits for an interrupt. */
+			spin_unlock_irqrestore(&q->lock, flags);
+			return;
+		}
+		ring_empty(q);
+		notify = !q->dead && backlog_push(q);
+		broken |= virtqueue_is_broken(q->vq);
+		spin_unlock_irqrestore(&q->lock, flags);
+
+		if (notify && !virtqueue_notify(q->vq))
+			broken = true;
+	} while (notify && !broken);
+	if (broken)
+		crypto_device_break(q->crdev);
 }
 
 /* The device has answered; called in an interrupt. */
 void crypto_queue_callback(struct virtqueue *vq)
 {
 	struct crypto_device *crdev = vq->vdev->priv;
-	struct crypto_request *req;
-	unsigned long flags;
-	bool notify, broken;
-	unsigned int used;
 
-	spin_lock_irqsave(&crdev->lock, flags);
-	if (!crdev->vq) {
-		/* Not every transport's reset waits for a late interrupt. */
-		spin_unlock_irqrestore(&crdev->lock, flags);
-		return;
-	}
-	do {
-		virtqueue_disable_cb(vq);
-		while ((req = virtqueue_get_buf(vq, &used))) {
-			if (!crdev->dead && orphan_to_close(req, used)) {
-				req->state = REQUEST_WAITING;
-				list_move_tail(&req->node, &crdev->backlog);
-			} else {
-				request_finish(req, 0, used);
-			}
-		}
-	} while (!virtqueue_enable_cb(vq));
-	notify = !crdev->dead && backlog_push(crdev);
-	broken = virtqueue_is_broken(vq);
-	spin_unlock_irqrestore(&crdev->lock, flags);
-
-	/* Removing the queue waits for this interrupt to end. */
-	if (notify && !virtqueue_notify(vq))
-		broken = true;
-	if (broken)
-		crypto_queue_break(crdev);
+	queue_run(&crdev->queues[vq->index]);
 }
 
 /**
- * crypto_queue_break - the device will not answer any more: wake everybody
- * @crdev:	the device
+ * crypto_queue_submit - hand a request over to the device, or queue for it
+ * @q:		the queue
+ * @req:	the request; the queue takes a reference of its own
  *
- * All who wait get ENODEV at once. What the device was given stays untouched
- * until it has been reset. Callable in interrupts, more than once.
+ * Return: 0, and req->done will be completed; or -ENODEV.
  */
-void crypto_queue_break(struct crypto_device *crdev)
+int crypto_queue_submit(struct crypto_queue *q, struct crypto_request *req)
 {
-	struct crypto_request *req, *next;
+	unsigned long flags;
+	int ret = -ENODEV;
+
+	rcu_read_lock();
+	spin_lock_irqsave(&q->lock, flags);
+	if (!q->dead) {
+		refcount_inc(&req->ref);
+		req->queue = q;
+		req->state = REQUEST_WAITING;
+		reinit_completion(&req->done);
+		list_add_tail(&req->node, &q->backlog);
+		ret = 0;
+	}
+	spin_unlock_irqrestore(&q->lock, flags);
+	if (!ret)
+		queue_run(q);
+	rcu_read_unlock();
+	return ret;
+}
+
+/*
+ * The maker of a request will not wait for it. Return: true if it is abandoned,
+ * and its memory the device's affair; false if it is over.
+ */
+static bool request_abandon(struct crypto_request *req)
+{
+	struct crypto_queue *q = req->queue;
+	unsigned long flags;
+	bool abandoned = true;
+
+	spin_lock_irqsave(&q->lock, flags);
+	if (req->state == REQUEST_WAITING)
+		request_finish(req, -EINTR, 0);
+	else if (req->state == REQUEST_SENT)
+		req->orphan = true;
+	else
+		abandoned = false;
+	spin_unlock_irqrestore(&q->lock, flags);
+	return abandoned;
+}
+
+/**
+ * crypto_queue_wait - sleep until a request is answered
+ * @req:	the request, submitted
+ *
+ * Only a fatal signal ends the sleep early: what the device does cannot be
+ * taken back, so the call cannot be restarted. Unless the state is
+ * REQUEST_DONE afterwards the device may still have the memory.
+ *
+ * Return: 0 if there is an answer, -ENODEV, -ENOMEM, or -EINTR.
+ */
+int crypto_queue_wait(struct crypto_request *req)
+{
+	if (wait_for_completion_killable(&req->done) && request_abandon(req))
+		return -EINTR;
+	return req->error;
+}
+
+/**
+ * crypto_queue_call - hand over a small request, and take back its answer
+ * @q:		the queue
+ * @req:	the request, in no queue
+ *
+ * The device does little work as soon as it is notified. So the lock is held
+ * all the while, and the request is on no list and needs no reference unless
+ * the answer takes longer.
+ *
+ * Return: as crypto_queue_wait().
+ */
+int crypto_queue_call(struct crypto_queue *q, struct crypto_request *req)
+{
+	struct crypto_request *other;
+	unsigned long flags;
+	unsigned int used;
+
+	spin_lock_irqsave(&q->lock, flags);
+	if (unlikely(q->dead || !list_empty(&q->backlog) ||
+		     q->vq->num_free < req->pieces ||
+		     virtqueue_add_sgs(q->vq, req->sgs, req->out, req->in, req,
+				       GFP_ATOMIC))) {
+		spin_unlock_irqrestore(&q->lock, flags);
+		return crypto_queue_submit(q, req) ?: crypto_queue_wait(req);
+	}
+	if (virtqueue_kick_prepare(q->vq))
+		virtqueue_notify(q->vq);
+	while ((other = virtqueue_get_buf(q->vq, &used))) {
+		if (likely(other == req)) {
+			spin_unlock_irqrestore(&q->lock, flags);
+			req->state = REQUEST_DONE;
+			req->used = used;
+			return 0;
+		}
+		request_answered(q, other, used);
+	}
+	refcount_inc(&req->ref);
+	req->queue = q;
+	req->state = REQUEST_SENT;
+	reinit_completion(&req->done);
+	list_add_tail(&req->node, &q->sent);
+	spin_unlock_irqrestore(&q->lock, flags);
+
+	rcu_read_lock();
+	queue_run(q);	/* the answer may be there by now; else interrupts on */
+	rcu_read_unlock();
+	return crypto_queue_wait(req);
+}
+
+static void queue_break(struct crypto_queue *q)
+{
+	struct crypto_request *req;
 	unsigned long flags;
 
-	spin_lock_irqsave(&crdev->lock, flags);
-	WRITE_ONCE(crdev->dead, true);
-	list_for_each_entry_safe(req, next, &crdev->backlog, node)
-		request_finish(req, -ENODEV, 0);
-	list_for_each_entry(req, &crdev->sent, node) {
+	spin_lock_irqsave(&q->lock, flags);
+	q->dead = true;
+	list_for_each_entry(req, &q->sent, node) {
 		if (req->state == REQUEST_SENT) {
 			req->state = REQUEST_FAILED;
 			req->error = -ENODEV;
 			complete(&req->done);
 		}
 	}
-	spin_unlock_irqrestore(&crdev->lock, flags);
+	while ((req = list_first_entry_or_null(&q->backlog,
+					       struct crypto_request, node)))
+		request_finish(req, -ENODEV, 0);
+	spin_unlock_irqrestore(&q->lock, flags);
 }
 
 /**
- * crypto_queue_drain - end the queue: reset the device, take everything back
+ * crypto_device_break - the device will not answer any more: wake everybody
+ * @crdev:	the device
+ *
+ * All who wait get ENODEV at once. What the device was given stays untouched
+ * until it has been reset. Callable in interrupts, more than once.
+ */
+void crypto_device_break(struct crypto_device *crdev)
+{
+	unsigned int i;
+
+	WRITE_ONCE(crdev->dead, true);
+	for (i = 0; i < crdev->num_queues; i++)
+		queue_break(&crdev->queues[i]);
+}
+
+/**
+ * crypto_device_drain - end the queues: reset the device, take everything back
  * @crdev:	the device, its virtio device still there
  */
-void crypto_queue_drain(struct crypto_device *crdev)
+void crypto_device_drain(struct crypto_device *crdev)
 {
-	struct virtqueue *vq = crdev->vq;
 	struct crypto_request *req;
+	unsigned int i;
 
-	crypto_queue_break(crdev);
+	crypto_device_break(crdev);
 	synchronize_rcu();
 	/* Ends all callbacks, and the device's hold on our memory. */
 	virtio_reset_device(crdev->vdev);
 
-	spin_lock_irq(&crdev->lock);
-	while ((req = virtqueue_detach_unused_buf(vq)))
-		request_finish(req, -ENODEV, 0);
-	crdev->vq = NULL;
-	spin_unlock_irq(&crdev->lock);
+	for (i = 0; i < crdev->num_queues; i++) {
+		struct crypto_queue *q = &crdev->queues[i];
 
+		spin_lock_irq(&q->lock);
+		while ((req = virtqueue_detach_unused_buf(q->vq)))
+			request_finish(req, -ENODEV, 0);
+		q->vq = NULL;
+		spin_unlock_irq(&q->lock);
+	}
 	crdev->vdev->config->del_vqs(crdev->vdev);
 }

@@ -1,41 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Sessions: the three ioctls that make, end and use them.
+ * Sessions: how they are made, found, entered and freed.
  *
  * The order of the checks is that of /dev/crypto, where programs can tell.
- * The reference wire knows AES-CBC only and cannot bring an IV back, so the
- * driver knows each session's last IV and goes on from there.
+ * The driver knows each session's last IV, so that an operation without one
+ * goes on from there whatever became of those before.
  */
-#include <linux/pagemap.h>
+#include <linux/log2.h>
+#include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "driver.h"
 
-#define BLOCK_LEN	16
-
-/**
- * struct crypto_session - one session of an open file
- * @ref:	one for the set, one for each call that is in it
- * @node:	in crypto_file.sessions, under crypto_file.lock
- * @id:		the device's number for it, and the program's
- * @lock:	one operation at a time, so that IVs chain in some order; taken
- *		before crypto_file.lock, held while sleeping on the device
- * @dead:	freed by CIOCFSESSION; under @lock
- * @iv:		what the next operation without an IV goes on from; under @lock
- */
-struct crypto_session {
-	struct kref ref;
-	struct hlist_node node;
-	u32 id;
-	struct mutex lock;	/* one operation at a time; dead, iv */
-	bool dead;
-	u8 iv[WIRE_IV_LEN];
-};
+/* More than any block cipher has. */
+#define BLOCK_MAX	64
 
 static void session_release(struct kref *ref)
 {
-	kfree_sensitive(container_of(ref, struct crypto_session, ref));
+	struct crypto_session *ses = container_of(ref, struct crypto_session,
+						  ref);
+
+	if (ses->call)
+		crypto_call_put(ses->call);
+	memzero_explicit(ses->iv, sizeof(ses->iv));
+	kfree_rcu(ses, rcu);
 }
 
 static void session_put(struct crypto_session *ses)
@@ -43,49 +32,81 @@ static void session_put(struct crypto_session *ses)
 	kref_put(&ses->ref, session_release);
 }
 
+/* Caller holds file->lock or is in an RCU section. */
 static struct crypto_session *session_find(struct crypto_file *file, u32 id)
 {
 	struct crypto_session *ses;
 
-	lockdep_assert_held(&file->lock);
-	hash_for_each_possible(file->sessions, ses, node, id)
+	hash_for_each_possible_rcu(file->sessions, ses, node, id,
+				   lockdep_is_held(&file->lock))
 		if (ses->id == id)
 			return ses;
 	return NULL;
 }
 
-static struct crypto_session *session_get(struct crypto_file *file, u32 id)
+static bool session_trylock(struct crypto_session *ses)
+{
+	return !test_and_set_bit_lock(SESSION_BUSY, &ses->flags);
+}
+
+/* It was busy when we came: wait with a reference of our own. */
+static struct crypto_session *session_wait(struct crypto_file *file,
+					   struct crypto_session *ses)
+{
+	int ret = wait_event_killable(file->idle, session_trylock(ses));
+
+	if (!ret && ses->dead) {
+		crypto_session_leave(file, ses);
+		ret = -EINVAL;
+	}
+	session_put(ses);
+	return ret ? ERR_PTR(ret) : ses;
+}
+
+/**
+ * crypto_session_enter - find a session and be the only one in it
+ * @file:	the open file
+ * @id:		the session's id
+ *
+ * A session that is not dead once it has been entered stays until it is left.
+ *
+ * Return: the session; -EINVAL for an id that there is not, -EINTR.
+ */
+struct crypto_session *crypto_session_enter(struct crypto_file *file, u32 id)
 {
 	struct crypto_session *ses;
 
-	mutex_lock(&file->lock);
+	rcu_read_lock();
 	ses = session_find(file, id);
-	if (ses)
-		kref_get(&ses->ref);
-	mutex_unlock(&file->lock);
-	return ses;
+	if (likely(ses && session_trylock(ses))) {
+		if (unlikely(ses->dead)) {
+			/* Freed after we found it, and before we came in. */
+			crypto_session_leave(file, ses);
+			ses = ERR_PTR(-EINVAL);
+		}
+		rcu_read_unlock();
+		return ses;
+	}
+	if (ses && !kref_get_unless_zero(&ses->ref))
+		ses = NULL;
+	rcu_read_unlock();
+	return ses ? session_wait(file, ses) : ERR_PTR(-EINVAL);
 }
 
-/* Takes over the caller's reference. */
-static int session_add(struct crypto_file *file, struct crypto_session *ses)
+/* The session may be freed by the next who enters; the file stays. */
+void crypto_session_leave(struct crypto_file *file, struct crypto_session *ses)
 {
-	int ret = 0;
-
-	mutex_lock(&file->lock);
-	if (session_find(file, ses->id))
-		ret = -EIO;	/* the device gave one number twice */
-	else
-		hash_add(file->sessions, &ses->node, ses->id);
-	mutex_unlock(&file->lock);
-	return ret;
+	clear_bit_unlock(SESSION_BUSY, &ses->flags);
+	smp_mb__after_atomic();
+	if (unlikely(waitqueue_active(&file->idle)))
+		wake_up_all(&file->idle);
 }
 
 static void session_remove(struct crypto_file *file, struct crypto_session *ses)
 {
 	mutex_lock(&file->lock);
-	hash_del(&ses->node);
+	hash_del_rcu(&ses->node);
 	mutex_unlock(&file->lock);
-	session_put(ses);
 }
 
 /* At the last close: nobody else is left, and the device frees its own. */
@@ -96,116 +117,153 @@ void crypto_session_free_all(struct crypto_file *file)
 	unsigned int bucket;
 
 	hash_for_each_safe(file->sessions, bucket, next, ses, node) {
-		hash_del(&ses->node);
+		hash_del_rcu(&ses->node);
 		session_put(ses);
 	}
 }
 
-/* Ask the device for a session with the key that the request holds. */
-static int remote_create(struct crypto_file *file, struct crypto_request *req,
-			 u32 keylen, u32 *id)
+/* What the device says of a session is used as a length later. */
+static int take_sizes(struct crypto_session *ses, const struct wire_sizes *sizes)
 {
-	struct wire_session_op *session = &req->written.session;
+	ses->id = le32_to_cpu(sizes->ses);
+	ses->block = le32_to_cpu(sizes->block);
+	ses->iv_len = le32_to_cpu(sizes->iv_len);
+	ses->digest_len = le32_to_cpu(sizes->digest_len);
+	ses->tag_len = le32_to_cpu(sizes->tag_len);
+	if (!is_power_of_2(ses->block) || ses->block > BLOCK_MAX ||
+	    ses->iv_len > WIRE_IV_LEN || ses->digest_len > WIRE_MAC_LEN ||
+	    ses->tag_len > WIRE_MAC_LEN)
+		return -EIO;
+	return 0;
+}
+
+/* Ask the device for a session with the keys that the message holds. */
+static int remote_create(struct crypto_file *file, const struct session_op *sop,
+			 struct crypto_message *msg, struct crypto_session *ses)
+{
+	struct wire_session *wire = &msg->read.session;
+	struct wire_sizes *sizes = &msg->written.sizes;
 	int ret;
 
-	session->cipher = cpu_to_le32(CRYPTO_AES_CBC);
-	session->keylen = cpu_to_le32(keylen);
-	crypto_request_ioctl(req, file->handle, CIOCGSESSION);
-	crypto_request_read(req, req->read.key, keylen);
-	crypto_request_write(req, session, sizeof(*session));
-	crypto_request_write(req, &req->written.result,
-			     sizeof(req->written.result));
+	wire->cipher = cpu_to_le32(sop->cipher);
+	wire->mac = cpu_to_le32(sop->mac);
+	wire->keylen = cpu_to_le32(sop->keylen);
+	wire->mackeylen = cpu_to_le32(sop->mackeylen);
+	crypto_message_start(msg, WIRE_SESSION, file->handle);
+	crypto_message_read(msg, wire, sizeof(*wire));
+	if (sop->keylen)
+		crypto_message_read(msg, msg->read.key, sop->keylen);
+	if (sop->mackeylen)
+		crypto_message_read(msg, msg->read.mackey, sop->mackeylen);
+	crypto_message_write(msg, sizes, sizeof(*sizes));
 
-	ret = crypto_request_run(file->crdev, req);
+	ret = crypto_message_run(file->crdev, msg);
 	if (!ret)
-		ret = crypto_request_result(req, sizeof(*session) +
-					    sizeof(req->written.result));
-	*id = le32_to_cpu(session->ses);
-	return ret;
+		ret = crypto_message_result(msg, sizes->result, sizeof(*sizes));
+	return ret ?: take_sizes(ses, sizes);
 }
 
 static int remote_finish(struct crypto_file *file, u32 id)
 {
-	struct crypto_request *req = crypto_request_alloc();
+	struct crypto_message *msg = crypto_message_alloc();
 	int ret;
 
-	if (!req)
+	if (!msg)
 		return -ENOMEM;
-	req->read.ses = cpu_to_le32(id);
-	crypto_request_ioctl(req, file->handle, CIOCFSESSION);
-	crypto_request_read(req, &req->read.ses, sizeof(req->read.ses));
-	crypto_request_write(req, &req->written.result,
-			     sizeof(req->written.result));
+	msg->read.ses = cpu_to_le32(id);
+	if (file->crdev->calls)
+		crypto_message_start(msg, WIRE_FREE, file->handle);
+	else
+		crypto_message_ioctl(msg, file->handle, CIOCFSESSION);
+	crypto_message_read(msg, &msg->read.ses, sizeof(msg->read.ses));
+	crypto_message_write(msg, &msg->written.result,
+			     sizeof(msg->written.result));
 
-	ret = crypto_request_run(file->crdev, req);
+	ret = crypto_message_run(file->crdev, msg);
 	if (!ret)
-		ret = crypto_request_result(req, sizeof(req->written.result));
-	crypto_request_put(req);
+		ret = crypto_message_result(msg, msg->written.result,
+					    sizeof(msg->written.result));
+	crypto_message_put(msg);
 	return ret;
 }
 
-/* Check a session_op and fetch its key. */
-static int session_op_check(const struct session_op *sop, u8 *key)
+/* Check a session_op and fetch its keys. */
+static int fetch_keys(struct session_op *sop, struct crypto_message *msg)
 {
-	if (sop->cipher != CRYPTO_AES_CBC || sop->mac)
+	if (!sop->cipher && !sop->mac)
 		return -EINVAL;
+	if (!sop->cipher)
+		sop->keylen = 0;
 	if (sop->keylen > CRYPTO_CIPHER_MAX_KEY_LEN)
 		return -EINVAL;
-	if (copy_from_user(key, sop->key, sop->keylen))
+	if (copy_from_user(msg->read.key, sop->key, sop->keylen))
 		return -EFAULT;
-	if (sop->keylen != 16 && sop->keylen != 24 && sop->keylen != 32)
+	if (!sop->mac)
+		sop->mackeylen = 0;
+	if (sop->mackeylen > CRYPTO_HMAC_MAX_KEY_LEN)
 		return -EINVAL;
+	if (copy_from_user(msg->read.mackey, sop->mackey, sop->mackeylen))
+		return -EFAULT;
 	return 0;
+}
+
+/* Enter a new session into the file and tell the program its id. */
+static int session_publish(struct crypto_file *file, struct crypto_session *ses,
+			   u32 __user *id)
+{
+	int ret = 0;
+
+	/* Told before it can be used: from here on nothing fails half-way. */
+	if (put_user(ses->id, id))
+		return -EFAULT;
+	mutex_lock(&file->lock);
+	if (session_find(file, ses->id))
+		ret = -EIO;	/* the device gave one number twice */
+	else
+		hash_add_rcu(file->sessions, &ses->node, ses->id);
+	mutex_unlock(&file->lock);
+	return ret;
 }
 
 /**
  * crypto_session_create - CIOCGSESSION
  * @file:	the open file
- * @arg:	struct session_op of the program; only its ses is written
+ * @sop:	what the program asks for
+ * @id:		where it finds the id; nothing else is written
  *
  * Return: 0 or -errno.
  */
-long crypto_session_create(struct crypto_file *file, void __user *arg)
+long crypto_session_create(struct crypto_file *file, struct session_op *sop,
+			   u32 __user *id)
 {
-	struct session_op __user *user = arg;
-	struct crypto_session *ses;
-	struct crypto_request *req;
-	struct session_op sop;
-	u32 id;
+	struct crypto_session *ses = kzalloc(sizeof(*ses), GFP_KERNEL_ACCOUNT);
+	struct crypto_message *msg = crypto_message_alloc();
 	int ret;
 
-	if (copy_from_user(&sop, user, sizeof(sop)))
-		return -EFAULT;
-
-	ses = kzalloc(sizeof(*ses), GFP_KERNEL_ACCOUNT);
-	req = crypto_request_alloc();
-	if (!ses || !req) {
+	if (!ses || !msg) {
 		ret = -ENOMEM;
 		goto out;
 	}
-	ret = session_op_check(&sop, req->read.key);
-	if (ret)
-		goto out;
-	ret = remote_create(file, req, sop.keylen, &id);
+	kref_init(&ses->ref);
+	ses->cipher = sop->cipher;
+	ses->mac = sop->mac;
+	if (file->crdev->calls)
+		ret = fetch_keys(sop, msg) ?:
+		      remote_create(file, sop, msg, ses);
+	else
+		ret = crypto_reference_create(file, sop, msg, ses);
 	if (ret)
 		goto out;
 
-	kref_init(&ses->ref);
-	mutex_init(&ses->lock);
-	ses->id = id;
-	/* Told before it can be used: from here on nothing fails half-way. */
-	if (put_user(id, &user->ses)) {
-		remote_finish(file, id);
-		ret = -EFAULT;
-		goto out;
-	}
-	ret = session_add(file, ses);
+	ret = session_publish(file, ses, id);
+	if (ret == -EFAULT)
+		remote_finish(file, ses->id);
 	if (!ret)
 		ses = NULL;
 out:
-	if (req)
-		crypto_request_put(req);
-	kfree_sensitive(ses);
+	if (msg)
+		crypto_message_put(msg);
+	kfree(ses);
 	return ret;
 }
 
@@ -216,166 +274,22 @@ out:
  *
  * Return: 0, also for an id that there is not; or -errno.
  */
-long crypto_session_finish(struct crypto_file *file, void __user *arg)
+long crypto_session_finish(struct crypto_file *file, u32 __user *arg)
 {
 	struct crypto_session *ses;
 	int ret;
 	u32 id;
 
-	if (get_user(id, (u32 __user *)arg))
+	if (get_user(id, arg))
 		return -EFAULT;
-	ses = session_get(file, id);
-	if (!ses)
-		return 0;
-
 	/* Lets an operation in it come to its end first. */
-	ret = mutex_lock_killable(&ses->lock);
-	if (ret)
-		goto out;
-	if (!ses->dead) {
-		ses->dead = true;
-		session_remove(file, ses);
-		ret = remote_finish(file, id);
-	}
-	mutex_unlock(&ses->lock);
-out:
+	ses = crypto_session_enter(file, id);
+	if (IS_ERR(ses))
+		return PTR_ERR(ses) == -EINVAL ? 0 : PTR_ERR(ses);
+	ses->dead = true;
+	session_remove(file, ses);
+	ret = remote_finish(file, id);
+	crypto_session_leave(file, ses);
 	session_put(ses);
-	return ret;
-}
-
-/*
- * Whether all of a destination can be written is known before the operation
- * runs, as on a /dev/crypto that pins pages: otherwise a destination that ends
- * in the void would be half written. Within one page the copy is all or
- * nothing anyway.
- */
-static bool dst_writable(u8 __user *dst, size_t len)
-{
-	if (!dst || !access_ok(dst, len))
-		return false;
-	if (offset_in_page(dst) + len <= PAGE_SIZE)
-		return true;
-	return !fault_in_safe_writeable((char __user *)dst, len);
-}
-
-/* Fill in the chain T F C O s v | d R. */
-static void crypt_fill(struct crypto_request *req, u32 handle,
-		       const struct crypt_op *op)
-{
-	struct wire_crypt_op *wire = &req->read.op;
-
-	wire->ses = cpu_to_le32(op->ses);
-	wire->op = cpu_to_le16(op->op);
-	/* An IV cannot come back this way, see crypt_run(). */
-	wire->flags = cpu_to_le16(op->flags & ~COP_FLAG_WRITE_IV);
-	wire->len = cpu_to_le32(op->len);
-
-	crypto_request_ioctl(req, handle, CIOCCRYPT);
-	crypto_request_read(req, wire, sizeof(*wire));
-	crypto_request_read_buffer(req, &req->src);
-	crypto_request_read(req, req->read.iv, sizeof(req->read.iv));
-	crypto_request_write_buffer(req, &req->dst);
-	crypto_request_write(req, &req->written.result,
-			     sizeof(req->written.result));
-}
-
-/* Run one operation of at least a block; caller holds ses->lock. */
-static int crypt_run(struct crypto_file *file, struct crypto_session *ses,
-		     const struct crypt_op *op)
-{
-	struct crypto_device *crdev = file->crdev;
-	struct crypto_request *req = crypto_request_alloc();
-	int ret = -ENOMEM;
-
-	if (!req)
-		return ret;
-	if (crypto_buffer_alloc(&req->src, op->len, crdev))
-		goto out;
-
-	ret = -EFAULT;
-	if (!op->src || crypto_buffer_from_user(&req->src, op->src))
-		goto out;
-	if (!dst_writable(op->dst, op->len))
-		goto out;
-
-	ret = crypto_buffer_alloc(&req->dst, op->len, crdev);
-	if (ret)
-		goto out;
-	memcpy(req->read.iv, ses->iv, sizeof(req->read.iv));
-	crypt_fill(req, file->handle, op);
-
-	ret = crypto_request_run(crdev, req);
-	if (!ret)
-		ret = crypto_request_result(req, op->len +
-					    sizeof(req->written.result));
-	if (ret)
-		goto out;
-	ret = crypto_buffer_to_user(&req->dst, op->dst);
-	if (ret)
-		goto out;
-
-	/* CBC goes on from the last block of ciphertext. */
-	crypto_buffer_tail(op->op == COP_ENCRYPT ? &req->dst : &req->src,
-			   ses->iv, sizeof(ses->iv));
-out:
-	crypto_request_put(req);
-	return ret;
-}
-
-static int session_crypt(struct crypto_file *file, struct crypto_session *ses,
-			 const struct crypt_op *op)
-{
-	u8 iv[WIRE_IV_LEN];
-	int ret;
-
-	if (op->iv && copy_from_user(iv, op->iv, sizeof(iv)))
-		return -EFAULT;
-	if (op->op != COP_ENCRYPT && op->op != COP_DECRYPT)
-		return -EINVAL;
-	if (op->len % BLOCK_LEN || op->len > max_len)
-		return -EINVAL;
-
-	ret = mutex_lock_killable(&ses->lock);
-	if (ret)
-		return ret;
-	if (ses->dead) {
-		ret = -EINVAL;
-		goto out;
-	}
-	/* Stays, whatever becomes of the operation. */
-	if (op->iv)
-		memcpy(ses->iv, iv, sizeof(ses->iv));
-	if (op->len)
-		ret = crypt_run(file, ses, op);
-	if (!ret && op->iv && op->flags & COP_FLAG_WRITE_IV &&
-	    copy_to_user(op->iv, ses->iv, sizeof(ses->iv)))
-		ret = -EFAULT;
-out:
-	mutex_unlock(&ses->lock);
-	return ret;
-}
-
-/**
- * crypto_session_crypt - CIOCCRYPT
- * @file:	the open file
- * @arg:	struct crypt_op of the program
- *
- * Return: 0 or -errno.
- */
-long crypto_session_crypt(struct crypto_file *file, void __user *arg)
-{
-	struct crypto_session *ses;
-	struct crypt_op op;
-	int ret;
-
-	if (copy_from_user(&op, arg, sizeof(op)))
-		return -EFAULT;
-	ses = session_get(file, op.ses);
-	if (!ses)
-		return -EINVAL;
-	ret = session_crypt(file, ses, &op);
-	session_put(ses);
-	if (!ret && copy_to_user(arg, &op, sizeof(op)))
-		ret = -EFAULT;
 	return ret;
 }

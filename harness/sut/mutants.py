@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 REQUEST = "host/qemu/virtio-cryptodev-request.c"
 DEVICE = "host/qemu/virtio-cryptodev.c"
+QUEUE = "host/qemu/virtio-cryptodev-queue.c"
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,18 @@ class Mutant:
 
 
 _SHORT = """    if (req->writable < sizeof(sop) + RESULT_BYTES) {
-        return request_short(req, "CIOCGSESSION", HEADER_BYTES,
-                             sizeof(sop) + RESULT_BYTES);
+        return virtio_cryptodev_short(req, "CIOCGSESSION", HEADER_BYTES,
+                                      sizeof(sop) + RESULT_BYTES);
     }
-    iov_to_buf(req->elem->in_sg, req->elem->in_num, 0, sop, sizeof(sop));
+    iov_to_buf(req->elem.in_sg, req->elem.in_num, 0, sop, sizeof(sop));
 """
-_ADDS_UP = """    if (!request_adds_up(req, "CIOCGSESSION", (uint64_t)HEADER_BYTES + keylen,
-                         sizeof(sop) + RESULT_BYTES)) {
+_ADDS_UP = """    if (!virtio_cryptodev_adds_up(req, "CIOCGSESSION",
+                                  (uint64_t)HEADER_BYTES + keylen,
+                                  sizeof(sop) + RESULT_BYTES)) {
 """
-_ANSWER = "    request_write(req, req->writable - sizeof(buf), buf, sizeof(buf));\n"
-_LONG_ANSWER = """    const struct iovec *last = &req->elem->in_sg[req->elem->in_num - 1];
-    const uint64_t wide = result;
+_ANSWER = "    virtio_cryptodev_write(req, req->writable - sizeof(buf), buf, sizeof(buf));\n"
+_LONG_ANSWER = """    const struct iovec *last = &req->elem.in_sg[req->elem.in_num - 1];
+    const uint64_t wide = (int64_t)req->result;
 
     memcpy((uint8_t *)last->iov_base + last->iov_len - sizeof(buf), &wide,
            sizeof(wide));
@@ -76,7 +78,7 @@ TRUSTS_LENGTH = Mutant(
     "trusts-length",
     "reads the 48 bytes of session_op where a descriptor of 1 byte begins",
     (
-        Edit(REQUEST, _SHORT, "    memcpy(sop, req->elem->in_sg[0].iov_base, sizeof(sop));\n"),
+        Edit(REQUEST, _SHORT, "    memcpy(sop, req->elem.in_sg[0].iov_base, sizeof(sop));\n"),
         Edit(REQUEST, _ADDS_UP, "    if (req->readable < HEADER_BYTES + keylen) {\n"),
     ),
 )
@@ -89,8 +91,8 @@ GUEST_FD = Mutant(
     (
         Edit(
             REQUEST,
-            "    if (file) {\n        clear_bit(",
-            "    close(handle);\n    if (file) {\n        clear_bit(",
+            "    if (virtio_cryptodev_file(c, handle)) {\n",
+            "    close(handle);\n    if (virtio_cryptodev_file(c, handle)) {\n",
         ),
     ),
 )
@@ -100,8 +102,8 @@ KEEPS_SESSIONS = Mutant(
     (
         Edit(
             DEVICE,
-            "    qemu_bh_cancel(c->bh);\n    virtio_cryptodev_close_all(c);\n",
-            "    qemu_bh_cancel(c->bh);\n",
+            "    qemu_bh_cancel(c->bh);\n    virtio_cryptodev_drain(c);\n    virtio_cryptodev_close_all(c);\n",
+            "    qemu_bh_cancel(c->bh);\n    virtio_cryptodev_drain(c);\n",
         ),
     ),
 )
@@ -109,10 +111,14 @@ ONE_A_KICK = Mutant(
     "one-a-kick",
     "answers one chain a kick",
     (
-        Edit(DEVICE, "        while (done < most && bytes <", "        while (done < 1 && bytes <"),
-        Edit(DEVICE, "    } while (more && done < most && bytes < BATCH_BYTES);", "    } while (0);"),
+        Edit(QUEUE, "        while (done < most && bytes <", "        while (done < 1 && bytes <"),
         Edit(
-            DEVICE,
+            QUEUE,
+            "    } while (more && done < most && bytes < BATCH_BYTES && ready(c, vq));",
+            "    } while (0);",
+        ),
+        Edit(
+            QUEUE,
             "    if (more) {\n        qemu_bh_schedule",
             "    if (more && !done) {\n        qemu_bh_schedule",
         ),

@@ -47,6 +47,28 @@ const struct devcrypto_cipher *devcrypto_find_cipher(uint32_t number)
     return NULL;
 }
 
+void devcrypto_sizes_of(const struct devcrypto_cipher *cipher, const struct devcrypto_hash *hash,
+                        struct devcrypto_sizes *sizes)
+{
+    *sizes = (struct devcrypto_sizes){
+        .cipher = cipher != NULL ? cipher->number : 0,
+        .mac = hash != NULL ? hash->number : 0,
+        .block = cipher != NULL ? cipher->block : 1,
+        .iv_len = cipher != NULL ? cipher->iv_len : 0,
+        .digest_len = hash != NULL ? hash->digest_len : 0,
+        .tag_len = cipher != NULL ? cipher->tag_len : 0,
+    };
+}
+
+int devcrypto_algorithm_sizes(uint32_t cipher, uint32_t mac, struct devcrypto_sizes *sizes)
+{
+    int err = devcrypto_check_algorithms(cipher, mac);
+
+    if (err == 0)
+        devcrypto_sizes_of(devcrypto_find_cipher(cipher), devcrypto_find_hash(mac), sizes);
+    return err;
+}
+
 const struct devcrypto_hash *devcrypto_find_hash(uint32_t number)
 {
     for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)

@@ -66,12 +66,16 @@ int devcrypto_session_create(struct devcrypto_file *f, uint32_t cipher, const vo
  * unknown session.
  */
 struct devcrypto_sizes {
+    uint32_t cipher; /* their numbers, 0 for none */
+    uint32_t mac;
     uint32_t block;
     uint32_t iv_len;
     uint32_t digest_len;
     uint32_t tag_len;
 };
 int devcrypto_session_sizes(struct devcrypto_file *f, uint32_t ses, struct devcrypto_sizes *sizes);
+/* The same for a session that there could be; -EINVAL for algorithms that there are not. */
+int devcrypto_algorithm_sizes(uint32_t cipher, uint32_t mac, struct devcrypto_sizes *sizes);
 
 /* CIOCFSESSION: 0 also for an id that is unknown.  A call that is using the session still finishes. */
 int devcrypto_session_free(struct devcrypto_file *f, uint32_t ses);

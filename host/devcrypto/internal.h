@@ -38,6 +38,8 @@ struct devcrypto_hash {
 
 const struct devcrypto_cipher *devcrypto_find_cipher(uint32_t number);
 const struct devcrypto_hash *devcrypto_find_hash(uint32_t number);
+void devcrypto_sizes_of(const struct devcrypto_cipher *cipher, const struct devcrypto_hash *hash,
+                        struct devcrypto_sizes *sizes);
 /* The checks of CIOCGSESSION that need no key: 0 or -EINVAL. */
 int devcrypto_check_algorithms(uint32_t cipher, uint32_t mac);
 /* 0 or -EINVAL; a cipher of 0 takes any length, since its key is never looked at. */

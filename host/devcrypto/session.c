@@ -68,12 +68,7 @@ int devcrypto_session_sizes(struct devcrypto_file *f, uint32_t ses, struct devcr
 
     if (s == NULL)
         return -EINVAL;
-    *sizes = (struct devcrypto_sizes){ /* none of it ever changes: no lock */
-        .block = s->cipher != NULL ? s->cipher->block : 1,
-        .iv_len = s->cipher != NULL ? s->cipher->iv_len : 0,
-        .digest_len = s->hash != NULL ? s->hash->digest_len : 0,
-        .tag_len = s->cipher != NULL ? s->cipher->tag_len : 0,
-    };
+    devcrypto_sizes_of(s->cipher, s->hash, sizes); /* neither ever changes: no lock */
     devcrypto_session_put(s);
     return 0;
 }

@@ -36,9 +36,29 @@
 
 /* 10.0: headers moved */
 #if COMPAT_QEMU_AT_LEAST(10, 0)
+#include "system/cpu-timers.h"
 #include "system/dma.h"
 #else
+#include "sysemu/cpu-timers.h"
 #include "sysemu/dma.h"
+#endif
+
+/* 9.0 named the big lock anew. */
+#if !COMPAT_QEMU_AT_LEAST(9, 0)
+#include "qemu/main-loop.h"
+#define bql_lock() qemu_mutex_lock_iothread()
+#define bql_unlock() qemu_mutex_unlock_iothread()
+#define qemu_cond_wait_bql(cond) qemu_cond_wait_iothread(cond)
+#endif
+
+/* With icount, who has the lock is a part of what is replayed. */
+#define COMPAT_ICOUNT_ENABLED() icount_enabled()
+
+/* The guard of a device's registers came with 8.1. */
+#if COMPAT_QEMU_AT_LEAST(8, 1)
+#define COMPAT_PASS_GUARD(mr) ((mr)->disable_reentrancy_guard = true)
+#else
+#define COMPAT_PASS_GUARD(mr) ((void)(mr))
 #endif
 
 /* Bottom halves that keep a device from calling itself came with 8.1 */

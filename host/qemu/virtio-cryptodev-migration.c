@@ -9,7 +9,8 @@
  *
  *   files         how many are open, at least 1
  *   of each file: handle, and its number of sessions
- *     of each session: id, cipher, key length, key, last IV (16 bytes)
+ *     of each session: id, cipher, key length, key, last IV (16 bytes), mac,
+ *       mac key length, mac key
  *
  * The keys are in there as they are: whoever can read the stream, or the file
  * that it was saved to, can read what the guest encrypts.  That is so for the
@@ -50,11 +51,14 @@ static void put_session(QEMUFile *f, const SessionState *state)
     qemu_put_be32(f, state->keylen);
     qemu_put_buffer(f, state->key, state->keylen);
     qemu_put_buffer(f, state->iv, sizeof(state->iv));
+    qemu_put_be32(f, state->mac);
+    qemu_put_be32(f, state->mackeylen);
+    qemu_put_buffer(f, state->mackey, state->mackeylen);
 }
 
 static int put_file(QEMUFile *f, VirtIOCryptodev *c, uint32_t handle)
 {
-    VirtIOCryptodevFile *file = &c->files[handle];
+    VirtIOCryptodevFile *file = c->files[handle];
     uint32_t room = c->backend->count_sessions(file);
     g_autofree SessionState *states = g_try_new0(SessionState, room);
     uint32_t i, count = 0;
@@ -67,6 +71,7 @@ static int put_file(QEMUFile *f, VirtIOCryptodev *c, uint32_t handle)
     if (ret < 0) {
         error_report("virtio-cryptodev: open file %" PRIu32 ": its %" PRIu32
                      " sessions cannot be saved: %s", handle, room,
+                     ret == -EOPNOTSUPP ? "one is in the middle of a hash" :
                      strerror(-ret));
     } else {
         qemu_put_be32(f, handle);
@@ -118,24 +123,43 @@ static bool get_u32(QEMUFile *f, uint32_t *value)
 }
 
 /* A key that does not fit is not read: what would come after it is unknown. */
-static int get_session(QEMUFile *f, SessionState *state)
+static int get_key(QEMUFile *f, const SessionState *state, const char *what,
+                   uint32_t *keylen, uint8_t *key, size_t room)
 {
-    memset(state, 0, sizeof(*state));
-    if (!get_u32(f, &state->ses) || !get_u32(f, &state->cipher) ||
-        !get_u32(f, &state->keylen)) {
+    if (!get_u32(f, keylen)) {
         return too_short("a session");
     }
-    if (state->keylen > sizeof(state->key)) {
-        error_report("virtio-cryptodev: session %" PRIu32 ": a key of %" PRIu32
-                     " bytes, no more than %zu are allowed", state->ses,
-                     state->keylen, sizeof(state->key));
+    if (*keylen > room) {
+        error_report("virtio-cryptodev: session %" PRIu32 ": a %s of %" PRIu32
+                     " bytes, no more than %zu are allowed", state->ses, what,
+                     *keylen, room);
         return -EINVAL;
     }
-    if (qemu_get_buffer(f, state->key, state->keylen) != state->keylen ||
-        qemu_get_buffer(f, state->iv, sizeof(state->iv)) != sizeof(state->iv)) {
+    if (qemu_get_buffer(f, key, *keylen) != *keylen) {
         return too_short("a session");
     }
     return 0;
+}
+
+static int get_session(QEMUFile *f, SessionState *state)
+{
+    int ret;
+
+    memset(state, 0, sizeof(*state));
+    if (!get_u32(f, &state->ses) || !get_u32(f, &state->cipher)) {
+        return too_short("a session");
+    }
+    ret = get_key(f, state, "key", &state->keylen, state->key,
+                  sizeof(state->key));
+    if (ret < 0) {
+        return ret;
+    }
+    if (qemu_get_buffer(f, state->iv, sizeof(state->iv)) != sizeof(state->iv) ||
+        !get_u32(f, &state->mac)) {
+        return too_short("a session");
+    }
+    return get_key(f, state, "mac key", &state->mackeylen, state->mackey,
+                   sizeof(state->mackey));
 }
 
 static int load_session(VirtIOCryptodev *c, uint32_t handle,
@@ -153,16 +177,17 @@ static int load_session(VirtIOCryptodev *c, uint32_t handle,
                      "the id 0, which is nobody's", handle);
         return -EINVAL;
     }
-    ret = c->backend->load_session(&c->conf, &c->files[handle], state);
+    ret = c->backend->load_session(&c->conf, c->files[handle], state);
     if (ret == -EEXIST) {
         error_report("virtio-cryptodev: open file %" PRIu32 ": session %" PRIu32
                      " comes twice, ids must be unique", handle, state->ses);
     } else if (ret < 0) {
         error_report("virtio-cryptodev: open file %" PRIu32 ": session %" PRIu32
-                     " with cipher %" PRIu32 " and a key of %" PRIu32 " bytes "
+                     " with cipher %" PRIu32 " and a key of %" PRIu32
+                     " bytes, mac %" PRIu32 " and a key of %" PRIu32 " bytes "
                      "is not possible with backend=%s: %s", handle, state->ses,
-                     state->cipher, state->keylen, c->backend->name,
-                     strerror(-ret));
+                     state->cipher, state->keylen, state->mac, state->mackeylen,
+                     c->backend->name, strerror(-ret));
     }
     return ret;
 }
@@ -208,14 +233,13 @@ static int get_file(QEMUFile *f, VirtIOCryptodev *c)
                      "handles must be unique", handle);
         return -EINVAL;
     }
-    ret = c->backend->open(&c->conf, &c->files[handle]);
+    ret = virtio_cryptodev_open_file(c, handle);
     if (ret < 0) {
         error_report("virtio-cryptodev: open file %" PRIu32 " cannot be opened "
                      "with backend=%s: %s", handle, c->backend->name,
                      strerror(-ret));
         return ret;
     }
-    set_bit(handle, c->open_files);
     return get_sessions(f, c, handle, count);
 }
 
@@ -256,8 +280,8 @@ static const VMStateInfo vmstate_info_files = {
 
 static const VMStateDescription vmstate_open_files = {
     .name = "virtio-cryptodev-device/open-files",
-    .version_id = 1,
-    .minimum_version_id = 1,
+    .version_id = 2,
+    .minimum_version_id = 2,
     .needed = open_files_needed,
     .fields = (const VMStateField[]) {
         {
@@ -276,26 +300,28 @@ static const VMStateDescription vmstate_open_files = {
  */
 static int virtio_cryptodev_device_post_load(void *opaque, int version_id)
 {
+    VirtIOCryptodev *c = VIRTIO_CRYPTODEV(opaque);
     VirtIODevice *vdev = VIRTIO_DEVICE(opaque);
-    const int size = virtio_queue_get_num(vdev, 0);
     int ret = 0;
     int i;
 
-    if (size < 1 || size > VIRTQUEUE_MAX_SIZE) {
-        error_report("virtio-cryptodev: a queue of %d descriptors, must be 1 "
-                     "to %d", size, VIRTQUEUE_MAX_SIZE);
-        ret = -EINVAL;
-    }
-    for (i = 1; i < VIRTIO_QUEUE_MAX && ret == 0; i++) {
-        if (virtio_queue_get_num(vdev, i) ||
-            virtio_queue_get_desc_addr(vdev, i)) {
-            error_report("virtio-cryptodev: a queue %d, there is queue 0 only",
-                         i);
+    for (i = 0; i < VIRTIO_QUEUE_MAX && ret == 0; i++) {
+        const int size = virtio_queue_get_num(vdev, i);
+
+        if (i < c->num_queues) {
+            if (size < 1 || size > VIRTQUEUE_MAX_SIZE) {
+                error_report("virtio-cryptodev: queue %d of %d descriptors, "
+                             "must be 1 to %d", i, size, VIRTQUEUE_MAX_SIZE);
+                ret = -EINVAL;
+            }
+        } else if (size || virtio_queue_get_desc_addr(vdev, i)) {
+            error_report("virtio-cryptodev: a queue %d, there are %u", i,
+                         c->num_queues);
             ret = -EINVAL;
         }
     }
     if (ret < 0) {
-        virtio_cryptodev_close_all(VIRTIO_CRYPTODEV(opaque));
+        virtio_cryptodev_close_all(c);
     }
     return ret;
 }
@@ -320,8 +346,8 @@ static int virtio_cryptodev_pre_load(void *opaque)
 {
     VirtIOCryptodev *c = VIRTIO_CRYPTODEV(opaque);
 
+    virtio_cryptodev_drain(c);
     virtio_cryptodev_close_all(c);
-    virtio_cryptodev_drop_bounce(c);
     return 0;
 }
 

@@ -30,7 +30,8 @@ struct VirtIOCryptodevPCI {
 static COMPAT_CONST Property virtio_cryptodev_pci_properties[] = {
     DEFINE_PROP_BIT("ioeventfd", VirtIOPCIProxy, flags,
                     VIRTIO_PCI_FLAG_USE_IOEVENTFD_BIT, false),
-    DEFINE_PROP_UINT32("vectors", VirtIOPCIProxy, nvectors, 2),
+    DEFINE_PROP_UINT32("vectors", VirtIOPCIProxy, nvectors,
+                       DEV_NVECTORS_UNSPECIFIED),
 #ifdef DEFINE_PROP_END_OF_LIST
     DEFINE_PROP_END_OF_LIST(),
 #endif
@@ -40,8 +41,22 @@ static void virtio_cryptodev_pci_realize(VirtIOPCIProxy *vpci_dev, Error **errp)
 {
     VirtIOCryptodevPCI *dev = VIRTIO_CRYPTODEV_PCI(vpci_dev);
 
+    /* One for each queue, one for the configuration. */
+    if (vpci_dev->nvectors == DEV_NVECTORS_UNSPECIFIED) {
+        vpci_dev->nvectors = virtio_cryptodev_queues(&dev->vdev.conf) + 1;
+    }
     virtio_pci_force_virtio_1(vpci_dev);
-    qdev_realize(DEVICE(&dev->vdev), BUS(&vpci_dev->bus), errp);
+    if (!qdev_realize(DEVICE(&dev->vdev), BUS(&vpci_dev->bus), errp)) {
+        return;
+    }
+    /*
+     * A processor lets go of the big lock while it works on what it kicked for:
+     * others must be able to kick meanwhile.  The device itself sees to it that
+     * no kick comes from its own doing.
+     */
+    COMPAT_PASS_GUARD(&vpci_dev->notify.mr);
+    COMPAT_PASS_GUARD(&vpci_dev->notify_pio.mr);
+    dev->vdev.may_unlock = true;
 }
 
 static void virtio_cryptodev_pci_class_init(ObjectClass *klass,

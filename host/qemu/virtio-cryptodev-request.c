@@ -2,28 +2,18 @@
 /*
  * virtio-cryptodev: one request, from its bytes to its answer
  *
- * The reference wire, one descriptor chain a request; integers little-endian:
+ * Here are open, close and the ioctls of the reference wire, and what all
+ * requests have in common; docs/virtio-cryptodev.md has the bytes.
  *
- *   request               device reads            device writes
- *   open                  T                       F
- *   close                 T F
- *   ioctl CIOCGSESSION    T F C K                 S R
- *   ioctl CIOCFSESSION    T F C I                 R
- *   ioctl CIOCCRYPT       T F C O s v             d R
- *
- *   T u32 type   F i32 handle   C u32 raw ioctl number   R i32 0 or -errno
- *   K key   S struct session_op   I u32 session   O struct crypt_op
- *   s source   v IV (16 bytes)   d destination
- *
- * Where a piece begins follows from the lengths in S and O, never from how the
- * driver cut its buffers up.  A chain must add up exactly: one byte missing or
- * one too many is EINVAL.  A result goes into the last four bytes that the
+ * Where a piece begins follows from the lengths in the request, never from how
+ * the driver cut its buffers up.  A chain must add up exactly: one byte missing
+ * or one too many is EINVAL.  A result goes into the last four bytes that the
  * device may write; where there is no room for one the chain just comes back.
  *
- * S is where the format demands that the device reads from a buffer it may
- * write.  Nothing is ever written into what it may only read, no address of
- * the host leaves it, and nothing that the guest can change meanwhile is
- * believed before it was copied.
+ * The struct session_op of CIOCGSESSION is where the reference wire demands
+ * that the device reads from a buffer it may write.  Nothing is ever written
+ * into what it may only read, no address of the host leaves it, and nothing
+ * that the guest can change meanwhile is believed before it was copied.
  */
 
 #include "qemu/osdep.h"
@@ -45,23 +35,18 @@ enum { TYPE_OPEN, TYPE_CLOSE, TYPE_IOCTL };
 #define CRYPT_OP_BYTES sizeof(struct devcrypto_crypt_op)
 #define IV_BYTES DEVCRYPTO_AES_BLOCK
 
-/* A chain, and what its descriptors really hold. */
-typedef struct Request {
-    VirtQueueElement *elem;
-    size_t readable;
-    size_t writable;
-} Request;
+typedef VirtIOCryptodevRequest Request;
 
-static void request_read(const Request *req, size_t offset, void *buf,
-                         size_t len)
+void virtio_cryptodev_read(const Request *req, size_t offset, void *buf,
+                           size_t len)
 {
-    iov_to_buf(req->elem->out_sg, req->elem->out_num, offset, buf, len);
+    iov_to_buf(req->elem.out_sg, req->elem.out_num, offset, buf, len);
 }
 
-static void request_write(const Request *req, size_t offset, const void *buf,
-                          size_t len)
+void virtio_cryptodev_write(const Request *req, size_t offset, const void *buf,
+                            size_t len)
 {
-    iov_from_buf(req->elem->in_sg, req->elem->in_num, offset, buf, len);
+    iov_from_buf(req->elem.in_sg, req->elem.in_num, offset, buf, len);
 }
 
 /*
@@ -69,11 +54,11 @@ static void request_write(const Request *req, size_t offset, const void *buf,
  * the result is at the end.  So all of a chain counts as written, what stays as
  * it was with what was there.  In the guest's memory that is so by itself; a
  * buffer that lies over something else comes as an empty copy, which the core
- * will write back.  S is read from there, too.
+ * will write back.  A session_op is read from there, too.
  */
-static void request_fill_copies(VirtIODevice *vdev, const Request *req)
+static void fill_copies(VirtIODevice *vdev, const Request *req)
 {
-    const VirtQueueElement *elem = req->elem;
+    const VirtQueueElement *elem = &req->elem;
     unsigned int i;
 
     for (i = 0; i < elem->in_num; i++) {
@@ -87,22 +72,9 @@ static void request_fill_copies(VirtIODevice *vdev, const Request *req)
     }
 }
 
-/* Returns the used length, which has 32 bits. */
-static uint32_t request_answer(const Request *req, int result)
-{
-    uint8_t buf[RESULT_BYTES];
-
-    if (req->writable < sizeof(buf)) {
-        return 0;
-    }
-    stl_le_p(buf, result);
-    request_write(req, req->writable - sizeof(buf), buf, sizeof(buf));
-    return MIN(req->writable, UINT32_MAX);
-}
-
 /* For whoever debugs a driver: -d guest_errors tells what was wrong. */
-static bool request_adds_up(const Request *req, const char *what,
-                            uint64_t readable, uint64_t writable)
+bool virtio_cryptodev_adds_up(const Request *req, const char *what,
+                              uint64_t readable, uint64_t writable)
 {
     if (req->readable == readable && req->writable == writable) {
         return true;
@@ -114,8 +86,8 @@ static bool request_adds_up(const Request *req, const char *what,
     return false;
 }
 
-static int request_short(const Request *req, const char *what, size_t readable,
-                         size_t writable)
+int virtio_cryptodev_short(const Request *req, const char *what,
+                           size_t readable, size_t writable)
 {
     qemu_log_mask(LOG_GUEST_ERROR, "virtio-cryptodev: %s: "
                   "%zu readable and %zu writable bytes, needs %zu and %zu "
@@ -124,203 +96,192 @@ static int request_short(const Request *req, const char *what, size_t readable,
     return -EINVAL;
 }
 
-/* The bytes at that offset if they lie in one piece, else NULL. */
-static void *contiguous(const struct iovec *iov, unsigned int num,
-                        size_t offset, size_t len)
-{
-    unsigned int i;
-
-    for (i = 0; i < num; i++) {
-        if (offset < iov[i].iov_len) {
-            return iov[i].iov_len - offset < len ?
-                NULL : (uint8_t *)iov[i].iov_base + offset;
-        }
-        offset -= iov[i].iov_len;
-    }
-    return NULL;
-}
-
 /* Open files */
 
-static VirtIOCryptodevFile *virtio_cryptodev_file(VirtIOCryptodev *c,
-                                                  int32_t handle)
+VirtIOCryptodevFile *virtio_cryptodev_file(VirtIOCryptodev *c, int32_t handle)
 {
     if (handle < 0 || handle >= c->conf.max_open_files ||
         !test_bit(handle, c->open_files)) {
         return NULL;
     }
-    return &c->files[handle];
+    return c->files[handle];
+}
+
+void virtio_cryptodev_unref_file(VirtIOCryptodev *c, VirtIOCryptodevFile *file)
+{
+    if (--file->refs == 0) {
+        c->backend->close(file);
+        g_free(file);
+    }
+}
+
+int virtio_cryptodev_open_file(VirtIOCryptodev *c, uint32_t handle)
+{
+    VirtIOCryptodevFile *file = g_new0(VirtIOCryptodevFile, 1);
+    int ret = c->backend->open(&c->conf, file);
+
+    if (ret < 0) {
+        g_free(file);
+        return ret;
+    }
+    file->refs = 1;
+    c->files[handle] = file;
+    set_bit(handle, c->open_files);
+    return 0;
+}
+
+void virtio_cryptodev_close_file(VirtIOCryptodev *c, uint32_t handle)
+{
+    clear_bit(handle, c->open_files);
+    virtio_cryptodev_unref_file(c, c->files[handle]);
+    c->files[handle] = NULL;
+}
+
+void virtio_cryptodev_close_all(VirtIOCryptodev *c)
+{
+    uint32_t i;
+
+    for (i = 0; i < c->conf.max_open_files; i++) {
+        if (test_bit(i, c->open_files)) {
+            virtio_cryptodev_close_file(c, i);
+        }
+    }
 }
 
 /* The smallest handle that is free, as open(2) does. */
-static int virtio_cryptodev_open(VirtIOCryptodev *c, const Request *req)
+static int request_open(VirtIOCryptodev *c, const Request *req)
 {
     int ret;
     long handle;
 
-    if (!request_adds_up(req, "open", HANDLE_AT, RESULT_BYTES)) {
+    if (!virtio_cryptodev_adds_up(req, "open", HANDLE_AT, RESULT_BYTES)) {
         return -EINVAL;
     }
     handle = find_first_zero_bit(c->open_files, c->conf.max_open_files);
     if (handle >= c->conf.max_open_files) {
         return -EMFILE;
     }
-    ret = c->backend->open(&c->conf, &c->files[handle]);
-    if (ret < 0) {
-        return ret;
-    }
-    set_bit(handle, c->open_files);
-    return handle;
+    ret = virtio_cryptodev_open_file(c, handle);
+    return ret < 0 ? ret : handle;
 }
 
-static int virtio_cryptodev_close(VirtIOCryptodev *c, const Request *req,
-                                  int32_t handle)
+static int request_close(VirtIOCryptodev *c, const Request *req, int32_t handle)
 {
-    VirtIOCryptodevFile *file = virtio_cryptodev_file(c, handle);
-
-    if (!request_adds_up(req, "close", COMMAND_AT, 0)) {
+    if (!virtio_cryptodev_adds_up(req, "close", COMMAND_AT, 0)) {
         return -EINVAL;
     }
-    if (file) {
-        clear_bit(handle, c->open_files);
-        c->backend->close(file);
+    if (virtio_cryptodev_file(c, handle)) {
+        virtio_cryptodev_close_file(c, handle);
     }
     return 0;
 }
 
-/* Sessions */
+/* The ioctls of the reference wire */
 
-static int virtio_cryptodev_gsession(VirtIOCryptodev *c, const Request *req,
-                                     VirtIOCryptodevFile *file)
+static int request_gsession(VirtIOCryptodev *c, const Request *req,
+                            VirtIOCryptodevFile *file)
 {
+    struct devcrypto_session_state state = { 0 };
     uint8_t sop[SESSION_OP_BYTES];
-    uint8_t key[DEVCRYPTO_MAX_KEY];
     uint32_t keylen, ses;
     int ret;
 
     if (req->writable < sizeof(sop) + RESULT_BYTES) {
-        return request_short(req, "CIOCGSESSION", HEADER_BYTES,
-                             sizeof(sop) + RESULT_BYTES);
+        return virtio_cryptodev_short(req, "CIOCGSESSION", HEADER_BYTES,
+                                      sizeof(sop) + RESULT_BYTES);
     }
-    iov_to_buf(req->elem->in_sg, req->elem->in_num, 0, sop, sizeof(sop));
+    iov_to_buf(req->elem.in_sg, req->elem.in_num, 0, sop, sizeof(sop));
     keylen = ldl_le_p(sop + offsetof(struct devcrypto_session_op, keylen));
-    if (!request_adds_up(req, "CIOCGSESSION", (uint64_t)HEADER_BYTES + keylen,
-                         sizeof(sop) + RESULT_BYTES)) {
+    if (!virtio_cryptodev_adds_up(req, "CIOCGSESSION",
+                                  (uint64_t)HEADER_BYTES + keylen,
+                                  sizeof(sop) + RESULT_BYTES)) {
         return -EINVAL;
     }
-    /* The wire has no room for the key of a mac, nor for a digest. */
-    if (keylen > sizeof(key) ||
+    /* This wire has no room for the key of a mac, a digest, or another IV. */
+    state.cipher = ldl_le_p(sop);
+    if (keylen > sizeof(state.key) || state.cipher != DEVCRYPTO_AES_CBC ||
         ldl_le_p(sop + offsetof(struct devcrypto_session_op, mac))) {
         return -EINVAL;
     }
 
-    request_read(req, HEADER_BYTES, key, keylen);
-    ret = c->backend->create_session(&c->conf, file, ldl_le_p(sop), key, keylen,
-                                     &ses);
-    explicit_bzero(key, sizeof(key));
+    state.keylen = keylen;
+    virtio_cryptodev_read(req, HEADER_BYTES, state.key, keylen);
+    ret = c->backend->create_session(&c->conf, file, &state, &ses);
+    explicit_bzero(&state, sizeof(state));
     if (ret == 0) {
         stl_le_p(sop + offsetof(struct devcrypto_session_op, ses), ses);
-        request_write(req, 0, sop, sizeof(sop));
+        virtio_cryptodev_write(req, 0, sop, sizeof(sop));
     }
     return ret;
 }
 
-static int virtio_cryptodev_fsession(VirtIOCryptodev *c, const Request *req,
-                                     VirtIOCryptodevFile *file)
+static int request_fsession(VirtIOCryptodev *c, const Request *req,
+                            VirtIOCryptodevFile *file)
 {
     uint8_t ses[4];
 
-    if (!request_adds_up(req, "CIOCFSESSION", HEADER_BYTES + sizeof(ses),
-                         RESULT_BYTES)) {
+    if (!virtio_cryptodev_adds_up(req, "CIOCFSESSION",
+                                  HEADER_BYTES + sizeof(ses), RESULT_BYTES)) {
         return -EINVAL;
     }
-    request_read(req, HEADER_BYTES, ses, sizeof(ses));
+    virtio_cryptodev_read(req, HEADER_BYTES, ses, sizeof(ses));
     return c->backend->free_session(file, ldl_le_p(ses));
 }
 
-/* Data */
-
-static uint8_t *virtio_cryptodev_bounce(VirtIOCryptodev *c, size_t len)
+/* Only a session that the reference wire could have made is used over it. */
+static int check_session(VirtIOCryptodev *c, VirtIOCryptodevFile *file,
+                         uint32_t ses)
 {
-    if (c->bounce_size < len) {
-        g_free(c->bounce);
-        c->bounce = g_try_malloc(len);
-        c->bounce_size = c->bounce ? len : 0;
-    }
-    return c->bounce;
-}
+    struct devcrypto_sizes sizes;
+    int ret = c->backend->sizes(file, ses, &sizes);
 
-/*
- * From guest memory to guest memory when source and destination each lie in
- * one piece; a guest that changes them meanwhile spoils nothing but its own
- * result.  Pieces, and buffers that overlap, go through memory of our own.
- */
-static int virtio_cryptodev_work(VirtIOCryptodev *c, const Request *req,
-                                 VirtIOCryptodevFile *file,
-                                 const struct devcrypto_crypt_op *op,
-                                 const uint8_t iv[IV_BYTES])
-{
-    const size_t source_at = HEADER_BYTES + CRYPT_OP_BYTES;
-    const size_t len = op->len;
-    const uint8_t *src;
-    uint8_t *dst, *bounce;
-    int ret;
-
-    if (len == 0) {
-        return c->backend->crypt(file, op, iv, NULL, NULL);
-    }
-
-    src = contiguous(req->elem->out_sg, req->elem->out_num, source_at, len);
-    dst = contiguous(req->elem->in_sg, req->elem->in_num, 0, len);
-    if (src && dst && (src == dst || src + len <= dst || dst + len <= src)) {
-        return c->backend->crypt(file, op, iv, src, dst);
-    }
-
-    bounce = virtio_cryptodev_bounce(c, len);
-    if (!bounce) {
-        return -ENOMEM;
-    }
-    request_read(req, source_at, bounce, len);
-    ret = c->backend->crypt(file, op, iv, bounce, bounce);
-    if (ret == 0) {
-        request_write(req, 0, bounce, len);
+    if (ret == 0 && (sizes.cipher != DEVCRYPTO_AES_CBC || sizes.mac)) {
+        ret = -EINVAL;
     }
     return ret;
 }
 
-static int virtio_cryptodev_crypt(VirtIOCryptodev *c, const Request *req,
-                                  VirtIOCryptodevFile *file)
+static int request_crypt(VirtIOCryptodev *c, Request *req,
+                         VirtIOCryptodevFile *file)
 {
     const size_t op_end = HEADER_BYTES + CRYPT_OP_BYTES;
+    struct devcrypto_op *op = &req->op;
     uint8_t raw[CRYPT_OP_BYTES];
-    uint8_t iv[IV_BYTES];
-    struct devcrypto_crypt_op op = { 0 };
+    uint32_t len;
+    int ret;
 
-    if (req->readable < op_end + sizeof(iv)) {
-        return request_short(req, "CIOCCRYPT", op_end + sizeof(iv),
-                             RESULT_BYTES);
+    if (req->readable < op_end + IV_BYTES) {
+        return virtio_cryptodev_short(req, "CIOCCRYPT", op_end + IV_BYTES,
+                                      RESULT_BYTES);
     }
-    request_read(req, HEADER_BYTES, raw, sizeof(raw));
-    op.ses = ldl_le_p(raw + offsetof(struct devcrypto_crypt_op, ses));
-    op.op = lduw_le_p(raw + offsetof(struct devcrypto_crypt_op, op));
-    op.flags = lduw_le_p(raw + offsetof(struct devcrypto_crypt_op, flags));
-    op.len = ldl_le_p(raw + offsetof(struct devcrypto_crypt_op, len));
-    if (!request_adds_up(req, "CIOCCRYPT",
-                         (uint64_t)op_end + op.len + sizeof(iv),
-                         (uint64_t)op.len + RESULT_BYTES)) {
+    virtio_cryptodev_read(req, HEADER_BYTES, raw, sizeof(raw));
+    len = ldl_le_p(raw + offsetof(struct devcrypto_crypt_op, len));
+    if (!virtio_cryptodev_adds_up(req, "CIOCCRYPT",
+                                  (uint64_t)op_end + len + IV_BYTES,
+                                  (uint64_t)len + RESULT_BYTES)) {
         return -EINVAL;
     }
-    if (op.len > c->conf.max_request) {
+    if (len > c->conf.max_request) {
         return -EINVAL;
     }
-    request_read(req, op_end + op.len, iv, sizeof(iv));
-    return virtio_cryptodev_work(c, req, file, &op, iv);
+    memset(op, 0, sizeof(*op));
+    op->ses = ldl_le_p(raw + offsetof(struct devcrypto_crypt_op, ses));
+    op->op = lduw_le_p(raw + offsetof(struct devcrypto_crypt_op, op));
+    ret = check_session(c, file, op->ses);
+    if (ret < 0) {
+        return ret;
+    }
+    op->src.len = len;
+    op->dst.len = len;
+    op->has_iv = true;
+    virtio_cryptodev_read(req, op_end + len, op->iv, IV_BYTES);
+    virtio_cryptodev_cut(req, op_end);
+    virtio_cryptodev_has_work(req, file, len, virtio_cryptodev_perform, NULL);
+    return 0;
 }
 
-/* Requests */
-
-static int virtio_cryptodev_ioctl(VirtIOCryptodev *c, const Request *req,
-                                  int32_t handle, uint32_t command)
+static int request_ioctl(VirtIOCryptodev *c, Request *req, int32_t handle,
+                         uint32_t command)
 {
     VirtIOCryptodevFile *file = virtio_cryptodev_file(c, handle);
 
@@ -329,11 +290,11 @@ static int virtio_cryptodev_ioctl(VirtIOCryptodev *c, const Request *req,
     }
     switch (command) {
     case DEVCRYPTO_CIOCGSESSION:
-        return virtio_cryptodev_gsession(c, req, file);
+        return request_gsession(c, req, file);
     case DEVCRYPTO_CIOCFSESSION:
-        return virtio_cryptodev_fsession(c, req, file);
+        return request_fsession(c, req, file);
     case DEVCRYPTO_CIOCCRYPT:
-        return virtio_cryptodev_crypt(c, req, file);
+        return request_crypt(c, req, file);
     default:
         qemu_log_mask(LOG_GUEST_ERROR, "virtio-cryptodev: "
                       "unknown ioctl 0x%08" PRIx32 "\n", command);
@@ -341,29 +302,36 @@ static int virtio_cryptodev_ioctl(VirtIOCryptodev *c, const Request *req,
     }
 }
 
-static int virtio_cryptodev_dispatch(VirtIOCryptodev *c, const Request *req)
+/* Requests */
+
+static int dispatch(VirtIOCryptodev *c, Request *req)
 {
     uint8_t header[HEADER_BYTES] = { 0 };
     uint32_t type;
     int32_t handle;
 
-    request_read(req, 0, header, sizeof(header)); /* or what there is of it */
+    /* Or what there is of it. */
+    virtio_cryptodev_read(req, 0, header, sizeof(header));
     type = ldl_le_p(header);
     handle = ldl_le_p(header + HANDLE_AT);
     if (req->readable < HANDLE_AT) {
-        return request_short(req, "request", HANDLE_AT, 0);
+        return virtio_cryptodev_short(req, "request", HANDLE_AT, 0);
+    }
+    if (virtio_cryptodev_is_call(type) &&
+        virtio_vdev_has_feature(VIRTIO_DEVICE(c), VIRTIO_CRYPTODEV_F_CALLS)) {
+        return virtio_cryptodev_call(req, type, handle);
     }
     switch (type) {
     case TYPE_OPEN:
-        return virtio_cryptodev_open(c, req);
+        return request_open(c, req);
     case TYPE_CLOSE:
-        return virtio_cryptodev_close(c, req, handle);
+        return request_close(c, req, handle);
     case TYPE_IOCTL:
         if (req->readable < HEADER_BYTES) {
-            return request_short(req, "ioctl", HEADER_BYTES, RESULT_BYTES);
+            return virtio_cryptodev_short(req, "ioctl", HEADER_BYTES,
+                                          RESULT_BYTES);
         }
-        return virtio_cryptodev_ioctl(c, req, handle,
-                                      ldl_le_p(header + COMMAND_AT));
+        return request_ioctl(c, req, handle, ldl_le_p(header + COMMAND_AT));
     default:
         qemu_log_mask(LOG_GUEST_ERROR, "virtio-cryptodev: "
                       "unknown request type %" PRIu32 "\n", type);
@@ -371,16 +339,29 @@ static int virtio_cryptodev_dispatch(VirtIOCryptodev *c, const Request *req)
     }
 }
 
-uint32_t virtio_cryptodev_request(VirtIOCryptodev *c, VirtQueueElement *elem,
-                                  size_t *bytes)
+void virtio_cryptodev_request_begin(Request *req)
 {
-    Request req = {
-        .elem = elem,
-        .readable = iov_size(elem->out_sg, elem->out_num),
-        .writable = iov_size(elem->in_sg, elem->in_num),
-    };
+    req->readable = iov_size(req->elem.out_sg, req->elem.out_num);
+    req->writable = iov_size(req->elem.in_sg, req->elem.in_num);
+    req->work = NULL;
+    req->many = NULL;
+    req->hold = false;
+    fill_copies(VIRTIO_DEVICE(req->c), req);
+    req->result = dispatch(req->c, req);
+}
 
-    *bytes += req.readable + req.writable;
-    request_fill_copies(VIRTIO_DEVICE(c), &req);
-    return request_answer(&req, virtio_cryptodev_dispatch(c, &req));
+/* The used length has 32 bits. */
+uint32_t virtio_cryptodev_request_end(Request *req)
+{
+    uint8_t buf[RESULT_BYTES];
+
+    if (req->writable < sizeof(buf)) {
+        return 0;
+    }
+    if (req->work && req->answer && req->result == 0) {
+        req->answer(req);
+    }
+    stl_le_p(buf, req->result);
+    virtio_cryptodev_write(req, req->writable - sizeof(buf), buf, sizeof(buf));
+    return MIN(req->writable, UINT32_MAX);
 }

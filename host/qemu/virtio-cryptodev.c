@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * virtio-cryptodev: gives the guest the calls of /dev/crypto over one virtqueue
+ * virtio-cryptodev: gives the guest the calls of /dev/crypto over virtqueues
  *
- * Here are the queue and the life of the device; what a request says is in
- * virtio-cryptodev-request.c, who does the work in virtio-cryptodev-backend.c,
- * and what is saved and restored in virtio-cryptodev-migration.c.
+ * Here is the life of the device.  How requests go through the rings is in
+ * virtio-cryptodev-queue.c, what one says in virtio-cryptodev-request.c and
+ * virtio-cryptodev-calls.c, who does the work in virtio-cryptodev-backend.c and
+ * virtio-cryptodev-host.c, what is saved and restored in
+ * virtio-cryptodev-migration.c.
  */
 
 #include "qemu/osdep.h"
+#include "hw/boards.h"
 #include "hw/qdev-properties.h"
 #include "qapi/error.h"
 #include "qemu/bitmap.h"
+#include "qemu/bswap.h"
 #include "qemu/module.h"
 #include "qemu/units.h"
 #include "standard-headers/linux/virtio_ids.h"
@@ -23,86 +27,17 @@
 #define MAX_OPEN_FILES 65536
 #define MAX_SESSIONS 1048576
 #define MAX_REQUEST GiB
-#define BATCH_BYTES (4 * MiB)   /* data worked on before others get a turn */
-
-/*
- * A driver may say another size at any moment.  The core keeps its places in a
- * packed ring meanwhile, and aborts over one that is no more.
- */
-static bool virtio_cryptodev_lost_its_place(VirtIODevice *vdev)
-{
-    const unsigned int num = virtio_queue_get_num(vdev, 0);
-    unsigned int places;
-
-    if (!virtio_vdev_has_feature(vdev, VIRTIO_F_RING_PACKED)) {
-        return false;
-    }
-    /* Each in 15 bits, above them its wrap counter: available, then used. */
-    places = virtio_queue_get_last_avail_idx(vdev, 0);
-    return (places & 0x7fff) >= num || ((places >> 16) & 0x7fff) >= num;
-}
-
-/* Takes one chain from the queue and gives it back; false: there was none. */
-static bool virtio_cryptodev_step(VirtIOCryptodev *c, size_t *bytes)
-{
-    VirtQueueElement *elem = virtqueue_pop(c->vq, sizeof(*elem));
-
-    if (!elem) {
-        return false;
-    }
-    virtqueue_push(c->vq, elem, virtio_cryptodev_request(c, elem, bytes));
-    g_free(elem);
-    return true;
-}
-
-/*
- * Everything that the queue holds, but no more than it can hold at once: a
- * guest that keeps adding gets its next turn after the rest of the machine.
- */
-static void virtio_cryptodev_run(VirtIOCryptodev *c)
-{
-    VirtIODevice *vdev = VIRTIO_DEVICE(c);
-    const unsigned int most = virtio_queue_get_num(vdev, 0);
-    unsigned int done = 0;
-    size_t bytes = 0;
-    bool more;
-
-    /* Inside already: a buffer of the guest lay over our own registers. */
-    if (c->running || vdev->broken || !vdev->vm_running ||
-        !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK)) {
-        return;
-    }
-    if (virtio_cryptodev_lost_its_place(vdev)) {
-        virtio_error(vdev, "virtio-cryptodev: a packed ring shrank in use");
-        return;
-    }
-    c->running = true;
-    do {
-        virtio_queue_set_notification(c->vq, 0);
-        while (done < most && bytes < BATCH_BYTES &&
-               virtio_cryptodev_step(c, &bytes)) {
-            done++;
-        }
-        virtio_queue_set_notification(c->vq, 1);
-        more = !virtio_queue_empty(c->vq);
-    } while (more && done < most && bytes < BATCH_BYTES);
-    if (done) {
-        virtio_notify(vdev, c->vq);
-    }
-    c->running = false;
-    if (more) {
-        qemu_bh_schedule(c->bh);
-    }
-}
+#define MAX_QUEUES 64
+#define CONFIG_BYTES 8
 
 static void virtio_cryptodev_bh(void *opaque)
 {
-    virtio_cryptodev_run(opaque);
+    virtio_cryptodev_run_all(opaque);
 }
 
 static void virtio_cryptodev_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
-    virtio_cryptodev_run(VIRTIO_CRYPTODEV(vdev));
+    virtio_cryptodev_run(VIRTIO_CRYPTODEV(vdev), vq);
 }
 
 /* The device */
@@ -110,7 +45,24 @@ static void virtio_cryptodev_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 static uint64_t virtio_cryptodev_get_features(VirtIODevice *vdev,
                                               uint64_t features, Error **errp)
 {
+    VirtIOCryptodev *c = VIRTIO_CRYPTODEV(vdev);
+
+    if (c->conf.calls) {
+        virtio_add_feature(&features, VIRTIO_CRYPTODEV_F_CALLS);
+    }
+    if (c->num_queues > 1) {
+        virtio_add_feature(&features, VIRTIO_CRYPTODEV_F_MQ);
+    }
     return features;
+}
+
+/* Read-only: u32 num_queues, u32 max_len. */
+static void virtio_cryptodev_get_config(VirtIODevice *vdev, uint8_t *config)
+{
+    VirtIOCryptodev *c = VIRTIO_CRYPTODEV(vdev);
+
+    stl_le_p(config, c->num_queues);
+    stl_le_p(config + 4, c->conf.max_request);
 }
 
 static COMPAT_SET_STATUS virtio_cryptodev_set_status(VirtIODevice *vdev,
@@ -126,6 +78,10 @@ static COMPAT_SET_STATUS virtio_cryptodev_set_status(VirtIODevice *vdev,
     if (vdev->status == 0 && status != 0) {
         virtio_queue_set_num(vdev, 0, c->conf.queue_size);
     }
+    /* The end, or a pause: what is at work is answered before. */
+    if (!(status & VIRTIO_CONFIG_S_DRIVER_OK) || !vdev->vm_running) {
+        virtio_cryptodev_drain(c);
+    }
     /*
      * Requests from before DRIVER_OK, or from while the machine stood still:
      * those too that it was saved with, by this process or another.
@@ -136,34 +92,13 @@ static COMPAT_SET_STATUS virtio_cryptodev_set_status(VirtIODevice *vdev,
     return COMPAT_SET_STATUS_DONE;
 }
 
-void virtio_cryptodev_close_all(VirtIOCryptodev *c)
-{
-    uint32_t i;
-
-    for (i = 0; i < c->conf.max_open_files; i++) {
-        if (test_and_clear_bit(i, c->open_files)) {
-            c->backend->close(&c->files[i]);
-        }
-    }
-}
-
-void virtio_cryptodev_drop_bounce(VirtIOCryptodev *c)
-{
-    if (c->bounce) {
-        explicit_bzero(c->bounce, c->bounce_size);
-    }
-    g_free(c->bounce);
-    c->bounce = NULL;
-    c->bounce_size = 0;
-}
-
 static void virtio_cryptodev_reset(VirtIODevice *vdev)
 {
     VirtIOCryptodev *c = VIRTIO_CRYPTODEV(vdev);
 
     qemu_bh_cancel(c->bh);
+    virtio_cryptodev_drain(c);
     virtio_cryptodev_close_all(c);
-    virtio_cryptodev_drop_bounce(c);
 }
 
 static bool check_range(const char *name, uint32_t value, uint32_t least,
@@ -182,6 +117,7 @@ static bool check_conf(const VirtIOCryptodevConf *conf, Error **errp)
     if (!check_range("virtio-id", conf->virtio_id, 1, MAX_VIRTIO_ID, errp) ||
         !check_range("queue-size", conf->queue_size, MIN_QUEUE,
                      VIRTQUEUE_MAX_SIZE, errp) ||
+        !check_range("queues", conf->queues, 0, MAX_QUEUES, errp) ||
         !check_range("max-open-files", conf->max_open_files, 1, MAX_OPEN_FILES,
                      errp) ||
         !check_range("max-sessions", conf->max_sessions, 1, MAX_SESSIONS,
@@ -198,10 +134,18 @@ static bool check_conf(const VirtIOCryptodevConf *conf, Error **errp)
     return true;
 }
 
+unsigned int virtio_cryptodev_queues(const VirtIOCryptodevConf *conf)
+{
+    /* One for drivers that know no other, and one for each processor. */
+    return conf->queues ? conf->queues :
+        MIN(1 + current_machine->smp.cpus, MAX_QUEUES);
+}
+
 static void virtio_cryptodev_realize(DeviceState *dev, Error **errp)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(dev);
     VirtIOCryptodev *c = VIRTIO_CRYPTODEV(dev);
+    unsigned int i;
 
     if (!check_conf(&c->conf, errp)) {
         return;
@@ -212,27 +156,38 @@ static void virtio_cryptodev_realize(DeviceState *dev, Error **errp)
     }
 
     /* QEMU aborts over an id that it has no name for; any may be asked for. */
-    virtio_init(vdev, VIRTIO_ID_VIDEO_ENCODER, 0);
+    c->num_queues = virtio_cryptodev_queues(&c->conf);
+    virtio_init(vdev, VIRTIO_ID_VIDEO_ENCODER,
+                c->conf.calls || c->num_queues > 1 ? CONFIG_BYTES : 0);
     vdev->device_id = c->conf.virtio_id;
     vdev->name = "virtio-cryptodev";
 
-    c->files = g_new0(VirtIOCryptodevFile, c->conf.max_open_files);
+    c->files = g_new0(VirtIOCryptodevFile *, c->conf.max_open_files);
     c->open_files = bitmap_new(c->conf.max_open_files);
-    c->vq = virtio_add_queue(vdev, c->conf.queue_size,
-                             virtio_cryptodev_handle_output);
+    /* The transport's device: its registers are what must not be ours. */
+    c->guard = &qdev_get_parent_bus(dev)->parent->mem_reentrancy_guard;
+    qemu_cond_init(&c->idle);
+    for (i = 0; i < c->num_queues; i++) {
+        virtio_add_queue(vdev, i ? VIRTQUEUE_MAX_SIZE : c->conf.queue_size,
+                         virtio_cryptodev_handle_output);
+    }
     c->bh = virtio_bh_new_guarded(dev, virtio_cryptodev_bh, c);
 }
 
 static void virtio_cryptodev_unrealize(DeviceState *dev)
 {
     VirtIOCryptodev *c = VIRTIO_CRYPTODEV(dev);
+    unsigned int i;
 
+    virtio_cryptodev_drain(c);
     qemu_bh_delete(c->bh);
     virtio_cryptodev_close_all(c);
-    virtio_cryptodev_drop_bounce(c);
     g_free(c->files);
     g_free(c->open_files);
-    virtio_delete_queue(c->vq);
+    for (i = 0; i < c->num_queues; i++) {
+        virtio_del_queue(VIRTIO_DEVICE(dev), i);
+    }
+    qemu_cond_destroy(&c->idle);
     virtio_cleanup(VIRTIO_DEVICE(dev));
 }
 
@@ -243,6 +198,8 @@ static void virtio_cryptodev_unrealize(DeviceState *dev)
 static COMPAT_CONST Property virtio_cryptodev_properties[] = {
     DEFINE_PROP_UINT16("virtio-id", VirtIOCryptodev, conf.virtio_id, 30),
     DEFINE_PROP_UINT16("queue-size", VirtIOCryptodev, conf.queue_size, 128),
+    DEFINE_PROP_UINT16("queues", VirtIOCryptodev, conf.queues, 0),
+    DEFINE_PROP_BOOL("calls", VirtIOCryptodev, conf.calls, true),
     DEFINE_PROP_STRING("backend", VirtIOCryptodev, conf.backend),
     DEFINE_PROP_STRING("path", VirtIOCryptodev, conf.path),
     DEFINE_PROP_UINT32("max-open-files", VirtIOCryptodev, conf.max_open_files,
@@ -250,6 +207,9 @@ static COMPAT_CONST Property virtio_cryptodev_properties[] = {
     DEFINE_PROP_UINT32("max-sessions", VirtIOCryptodev, conf.max_sessions,
                        1024),
     DEFINE_PROP_UINT32("max-request", VirtIOCryptodev, conf.max_request, MiB),
+    DEFINE_PROP_UINT32("inline-max", VirtIOCryptodev, conf.inline_max,
+                       128 * KiB),
+    DEFINE_PROP_UINT32("hold-max", VirtIOCryptodev, conf.hold_max, MiB),
 #ifdef DEFINE_PROP_END_OF_LIST
     DEFINE_PROP_END_OF_LIST(),
 #endif
@@ -267,6 +227,7 @@ static void virtio_cryptodev_class_init(ObjectClass *klass,
     device_class_set_props(dc, virtio_cryptodev_properties);
     vdc->realize = virtio_cryptodev_realize;
     vdc->unrealize = virtio_cryptodev_unrealize;
+    vdc->get_config = virtio_cryptodev_get_config;
     vdc->get_features = virtio_cryptodev_get_features;
     vdc->set_status = virtio_cryptodev_set_status;
     vdc->reset = virtio_cryptodev_reset;

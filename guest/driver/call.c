@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Calls: the memory of request 16, which a session keeps from one operation to
+ * the next.
+ *
+ * Small data lies behind the header, and the answer behind the data. What the
+ * device reads and what it writes overlap in the data: it works in place.
+ */
+#include <linux/sched/stat.h>
+#include <linux/slab.h>
+
+#include "driver.h"
+
+/* The answer that no device gives: positive results do not exist. */
+#define RESULT_UNTOUCHED	0x7fffffff
+
+static void call_free(struct crypto_call *call)
+{
+	crypto_call_settle(call);
+	kvfree(call->table);
+	kvfree(call->pages);
+	kfree_sensitive(call->head);
+	kfree(call);
+}
+
+static void release_work(struct work_struct *work)
+{
+	call_free(container_of(work, struct crypto_call, release));
+}
+
+/* Perhaps in an interrupt, where pages cannot be let go of. */
+static void call_release(struct crypto_request *req)
+{
+	struct crypto_call *call = container_of(req, struct crypto_call, req);
+
+	queue_work(crypto_workqueue, &call->release);
+}
+
+/**
+ * crypto_call_alloc - memory for the operations of a session
+ * @file:	the open file
+ * @ses:	the session, entered
+ *
+ * Return: the call, with what never changes filled in; or NULL.
+ */
+struct crypto_call *crypto_call_alloc(const struct crypto_file *file,
+				      const struct crypto_session *ses)
+{
+	struct crypto_call *call = kzalloc(sizeof(*call), GFP_KERNEL_ACCOUNT);
+
+	if (!call)
+		return NULL;
+	call->head = kzalloc(sizeof(*call->head) + crypto_small_max +
+			     sizeof(*call->answer), GFP_KERNEL_ACCOUNT);
+	if (!call->head) {
+		kfree(call);
+		return NULL;
+	}
+	crypto_request_init(&call->req);
+	INIT_WORK(&call->release, release_work);
+	call->req.release = call_release;
+	call->req.sgs = call->sgs;
+	call->req.out = 1;
+	call->req.in = 1;
+	call->req.state = REQUEST_DONE;
+	call->crdev = file->crdev;
+	call->head->type = cpu_to_le32(WIRE_CALL);
+	call->head->handle = cpu_to_le32(file->handle);
+	call->head->ses = cpu_to_le32(ses->id);
+	call->head->iv_len = cpu_to_le16(ses->iv_len);
+	sg_init_one(&call->small_sg[0], call->head, sizeof(*call->head));
+	sg_init_one(&call->small_sg[1], call->head + 1, sizeof(*call->answer));
+	return call;
+}
+
+/* Let go of the data of an operation that is over. */
+void crypto_call_settle(struct crypto_call *call)
+{
+	if (call->src_pages | call->dst_pages)
+		crypto_call_unpin(call);
+	if (call->src.nents)
+		crypto_buffer_free(&call->src);
+	if (call->dst.nents)
+		crypto_buffer_free(&call->dst);
+}
+
+void crypto_call_put(struct crypto_call *call)
+{
+	crypto_request_put(&call->req);
+}
+
+/**
+ * crypto_call_run - let the device do it
+ * @call:	the call, filled in
+ *
+ * The call may be used again only if its state is REQUEST_DONE afterwards.
+ *
+ * Return: 0 if there is an answer, or -errno.
+ */
+int crypto_call_run(struct crypto_call *call)
+{
+	struct crypto_request *req = &call->req;
+	struct crypto_queue *q = crypto_queue_here(call->crdev);
+
+	call->answer->result = cpu_to_le32(RESULT_UNTOUCHED);
+	if (call->sgs[0] == &call->small_sg[0])
+		return crypto_queue_call(q, req);
+	/* Then it need not be left to others while the device works. */
+	call->head->hints = cpu_to_le32(single_task_running() ? WIRE_HINT_HOLD :
+								0);
+	return crypto_queue_submit(q, req) ?: crypto_queue_wait(req);
+}
+
+/**
+ * crypto_call_result - what the answer says, and whether it makes sense
+ * @call:	the call, answered
+ * @ses:	its session
+ * @dst_len:	bytes of destination
+ *
+ * Return: 0, or -errno, -EIO if it does not.
+ */
+int crypto_call_result(const struct crypto_call *call,
+		       const struct crypto_session *ses, u32 dst_len)
+{
+	const struct wire_answer *answer = call->answer;
+
+	if (unlikely(call->req.used < dst_len + sizeof(*answer)))
+		return -EIO;
+	if (unlikely(answer->result))
+		return crypto_device_errno(le32_to_cpu(answer->result));
+	if (unlikely(le32_to_cpu(answer->out_len) > dst_len ||
+		     le32_to_cpu(answer->mac_len) > WIRE_MAC_LEN))
+		return -EIO;
+	return 0;
+}

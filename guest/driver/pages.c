@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Big data: the program's own pages, pinned for as long as the device has
+ * them, or copies of what they hold.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "driver.h"
+
+/* What a chain has besides its data: header, answer, and what goes with aad. */
+#define FIXED_PIECES	4
+
+static unsigned int page_count_of(const void __user *start, size_t len)
+{
+	return len ? DIV_ROUND_UP(offset_in_page(start) + len, PAGE_SIZE) : 0;
+}
+
+/* Room for so many pieces; what there was is kept for the next operation. */
+static int table_reserve(struct crypto_call *call, unsigned int pages)
+{
+	unsigned int len = roundup_pow_of_two(pages + FIXED_PIECES);
+
+	if (likely(call->table_len >= pages + FIXED_PIECES))
+		return 0;
+	kvfree(call->table);
+	kvfree(call->pages);
+	call->table = kvcalloc(len, sizeof(*call->table), GFP_KERNEL_ACCOUNT);
+	call->pages = kvcalloc(len, sizeof(*call->pages), GFP_KERNEL_ACCOUNT);
+	call->table_len = call->table && call->pages ? len : 0;
+	return call->table_len ? 0 : -ENOMEM;
+}
+
+/* Pages of our own never follow a chain, and entries were zeroed once. */
+static void piece_set(struct scatterlist *sg, struct page *page,
+		      unsigned int len, unsigned int offset)
+{
+	sg_unmark_end(sg);
+	sg_set_page(sg, page, len, offset);
+}
+
+static void piece_set_buf(struct scatterlist *sg, const void *buf, size_t len)
+{
+	piece_set(sg, virt_to_page(buf), len, offset_in_page(buf));
+}
+
+/*
+ * Pieces for @len bytes from @offset on in @pages, neighbours in memory made
+ * one. Return: the entry behind the last.
+ */
+static struct scatterlist *pieces_set(struct scatterlist *sg,
+				      struct page **pages, unsigned int offset,
+				      size_t len, size_t max_segment)
+{
+	unsigned long first = 0, next = 0;
+	size_t piece = 0;
+	unsigned int start = offset;
+
+	while (len) {
+		unsigned long pfn = page_to_pfn(*pages++);
+		size_t part = min_t(size_t, len, PAGE_SIZE - offset);
+
+		if (pfn != next || piece + part > max_segment) {
+			if (piece)
+				piece_set(sg++, pfn_to_page(first), piece, start);
+			first = pfn;
+			start = offset;
+			piece = 0;
+		}
+		piece += part;
+		next = pfn + 1;
+		len -= part;
+		offset = 0;
+	}
+	if (piece)
+		piece_set(sg++, pfn_to_page(first), piece, start);
+	return sg;
+}
+
+static int pin(const void __user *start, unsigned int n, unsigned int flags,
+	       struct page **pages)
+{
+	int got = pin_user_pages_fast((unsigned long)start & PAGE_MASK, n,
+				      flags, pages);
+
+	if (likely(got == n))
+		return 0;
+	if (got > 0)
+		unpin_user_pages(pages, got);
+	return -EFAULT;
+}
+
+static int pin_all(struct crypto_call *call, const u8 __user *src, size_t len,
+		   u8 __user *dst, size_t dst_len)
+{
+	bool in_place = src == dst && dst_len;
+	unsigned int out = page_count_of(src, len);
+	unsigned int in = page_count_of(dst, in_place ? max(len, dst_len) :
+							dst_len);
+	int ret = table_reserve(call, in_place ? 2 * in : out + in);
+
+	if (ret)
+		return ret;
+	if (in_place)
+		out = 0;
+	if (out) {
+		ret = pin(src, out, 0, call->pages);
+		if (ret)
+			return ret;
+		call->src_pages = out;
+	}
+	if (in) {
+		ret = pin(dst, in, FOLL_WRITE, call->pages + out);
+		if (ret)
+			return ret;
+		call->dst_pages = in;
+	}
+	return 0;
+}
+
+/* Close the lists of what is read and of what is written. */
+static void call_chain(struct crypto_call *call, struct scatterlist *in,
+		       struct scatterlist *end)
+{
+	sg_mark_end(in - 1);
+	sg_mark_end(end - 1);
+	call->sgs[0] = call->table;
+	call->sgs[1] = in;
+	call->req.pieces = end - call->table;
+}
+
+/* The answer lies behind the header, where small data would be. */
+static struct scatterlist *answer_set(struct crypto_call *call,
+				      struct scatterlist *sg)
+{
+	call->answer = (void *)(call->head + 1);
+	piece_set_buf(sg++, call->answer, sizeof(*call->answer));
+	return sg;
+}
+
+/**
+ * crypto_call_pin - give the program's pages to the device
+ * @call:	the call, whose header is filled in
+ * @src:	source
+ * @len:	bytes of source
+ * @dst:	destination: the same address, or it does not overlap
+ * @dst_len:	bytes of destination
+ *
+ * Return: 0, or -errno if it is better copied, or cannot be accessed.
+ */
+int crypto_call_pin(struct crypto_call *call, const u8 __user *src, size_t len,
+		    u8 __user *dst, size_t dst_len)
+{
+	size_t max_segment = min_t(size_t, call->crdev->max_segment, SZ_1G);
+	struct scatterlist *sg, *in;
+	int ret = pin_all(call, src, len, dst, dst_len);
+
+	if (ret)
+		goto unpin;
+	sg = call->table;
+	piece_set_buf(sg++, call->head, sizeof(*call->head));
+	sg = pieces_set(sg, call->pages, offset_in_page(src), len, max_segment);
+	in = sg;
+	sg = pieces_set(sg, call->pages + call->src_pages, offset_in_page(dst),
+			dst_len, max_segment);
+	sg = answer_set(call, sg);
+	call_chain(call, in, sg);
+	if (likely(call->req.pieces <= call->crdev->max_pieces))
+		return 0;
+	ret = -E2BIG;
+unpin:
+	crypto_call_unpin(call);
+	return ret;
+}
+
+/* Also for those that were read only: one list, and no page is written twice. */
+void crypto_call_unpin(struct crypto_call *call)
+{
+	if (call->src_pages)
+		unpin_user_pages(call->pages, call->src_pages);
+	if (call->dst_pages)
+		unpin_user_pages_dirty_lock(call->pages + call->src_pages,
+					    call->dst_pages, true);
+	call->src_pages = 0;
+	call->dst_pages = 0;
+}
+
+static struct scatterlist *buffer_set(struct scatterlist *sg,
+				      const struct crypto_buffer *buf)
+{
+	unsigned int i;
+
+	for (i = 0; i < buf->nents; i++)
+		piece_set(sg++, sg_page(&buf->sg[i]), buf->sg[i].length,
+			  buf->sg[i].offset);
+	return sg;
+}
+
+/**
+ * crypto_call_copies - give the call's buffers to the device
+ * @call:	the call, its buffers allocated and filled
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int crypto_call_copies(struct crypto_call *call)
+{
+	int ret = table_reserve(call, call->src.nents + call->dst.nents);
+	struct scatterlist *sg, *in;
+
+	if (ret)
+		return ret;
+	sg = call->table;
+	piece_set_buf(sg++, call->head, sizeof(*call->head));
+	sg = buffer_set(sg, &call->src);
+	in = sg;
+	sg = buffer_set(sg, &call->dst);
+	sg = answer_set(call, sg);
+	call_chain(call, in, sg);
+	return 0;
+}
