@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 import filelock
 
 from harness.artifacts.cache import NotBuiltError, Store
-from harness.artifacts.compile import Compiler, Devcrypto, Driver, Programs
+from harness.artifacts.compile import BenchPrograms, Compiler, Devcrypto, Driver, Programs
 from harness.artifacts.flavour import Flavour
 from harness.artifacts.guest import saved_guest
 from harness.artifacts.image import Image, ImageBuilder
-from harness.artifacts.kernel import Kernel, KernelBuilder
+from harness.artifacts.kernel import GENERIC_PACKAGE, PACKAGE, Kernel, KernelBuilder
 from harness.artifacts.keys import SshKey, ssh_key
 from harness.artifacts.packages import PackageSource
 from harness.artifacts.progress import Progress
@@ -46,6 +46,7 @@ class Artifacts:
         *,
         building: bool = True,
         changes: Mapping[str, str] = NOTHING,
+        kernel: str = PACKAGE,
     ) -> None:
         """Use the cache of ``settings``.
 
@@ -54,8 +55,9 @@ class Artifacts:
             progress: is told what goes on.
             building: with False, what is missing raises NotBuiltError.
             changes: a device that differs from ours: path in the repository → text of that file.
+            kernel: Debian's metapackage of the kernel that the guest runs.
         """
-        self.settings, self._changes = settings, changes
+        self.settings, self._changes, self._kernel_package = settings, changes, kernel
         self._store = Store(settings.cache_dir, progress, building=building)
         self._packages = PackageSource(self._store)
         self._compiler = Compiler(self._store, settings.jobs, settings.flavour)
@@ -75,6 +77,10 @@ class Artifacts:
     def programs(self) -> Programs:
         """Return the chat and the tools; the same files run on this machine and in the guest."""
         return self._programs
+
+    def bench_programs(self) -> BenchPrograms:
+        """Return the programs that measure how fast encryption is; nothing else needs them."""
+        return self._on_disk("the programs that measure", self._compiler.bench_programs)
 
     def devcrypto(self) -> Devcrypto:
         """Return the library that gives /dev/crypto's semantics."""
@@ -99,7 +105,9 @@ class Artifacts:
 
     def are_built(self) -> bool:
         """Say whether a guest can be booted without fetching or building anything."""
-        looking = Artifacts(self.settings, Progress(), building=False, changes=self._changes)
+        looking = Artifacts(
+            self.settings, Progress(), building=False, changes=self._changes, kernel=self._kernel_package
+        )
         try:
             looking.qemu()
             looking.image()
@@ -136,7 +144,7 @@ class Artifacts:
 
     @cached_property
     def _kernel(self) -> Kernel:
-        return self._on_disk("the kernel", KernelBuilder(self._packages).get)
+        return self._on_disk("the kernel", KernelBuilder(self._packages, self._kernel_package).get)
 
     @cached_property
     def _driver(self) -> Driver:
@@ -166,9 +174,12 @@ class Artifacts:
 
 
 __all__ = [
+    "GENERIC_PACKAGE",
     "NOTHING",
+    "PACKAGE",
     "REPOSITORY",
     "Artifacts",
+    "BenchPrograms",
     "Devcrypto",
     "Driver",
     "Flavour",

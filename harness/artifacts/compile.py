@@ -49,6 +49,15 @@ class Programs:
 
 
 @dataclass(frozen=True)
+class BenchPrograms:
+    """What measures how fast encryption is: ``guest`` in a guest, ``host`` here; see ``guest/bench``."""
+
+    guest: Path
+    host: Path
+    identity: str
+
+
+@dataclass(frozen=True)
 class Devcrypto:
     """The semantics of /dev/crypto as a library, and in the form that is preloaded into programs.
 
@@ -157,6 +166,13 @@ class Compiler:
         entry, identity = self._build("programs", folders, names, "the guest's programs", ["guest/include"])
         client, server, cryptoctl, wirecap, identityd = (entry / name for name in names)
         return Programs(client, server, cryptoctl, wirecap, identityd, identity)
+
+    def bench_programs(self) -> BenchPrograms:
+        """Return the programs that measure, built if need be; devcrypto in them is as users run it."""
+        names = ("cryptobench", "cryptobench-host")
+        headers = ["guest/include", "host/devcrypto"]
+        entry, identity = self._build("bench", ["guest/bench"], names, "the programs that measure", headers)
+        return BenchPrograms(entry / names[0], entry / names[1], identity)
 
     def devcrypto(self) -> Devcrypto:
         """Return the library, built if need be."""

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The guest's kernel: Debian's cloud kernel, its modules, and the headers that modules are built against."""
+"""The guest's kernel: a kernel of Debian's, its modules, and the headers that modules are built against.
+
+The cloud kernel is what guests run.  The generic one is larger and has what the other leaves out, such as a
+driver for QEMU's own virtio-crypto.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,13 @@ from harness.artifacts.storage import remove
 from harness.errors import ArtifactError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from harness.artifacts.debian import Remote
 
 PACKAGE = "linux-image-cloud-amd64"
+GENERIC_PACKAGE = "linux-image-amd64"
 LAYOUT = "2"  # goes up when the layout of the entries changes
 
 
@@ -44,10 +50,10 @@ class Kernel:
 
 
 class KernelBuilder:
-    """Takes the kernel out of its packages."""
+    """Takes the kernel out of its packages; ``package`` is the metapackage that leads to them."""
 
-    def __init__(self, packages: PackageSource) -> None:
-        self._packages = packages
+    def __init__(self, packages: PackageSource, package: str = PACKAGE) -> None:
+        self._packages, self._package = packages, package
 
     def get(self) -> Kernel:
         """Return the kernel, fetched if need be.
@@ -59,11 +65,11 @@ class KernelBuilder:
             return self._get()
         except GoneError as error:
             self._packages.store.progress.note(f"{error.seen}: the archive has a newer kernel, taking that")
-            self._packages.forget("kernel", [PACKAGE])
+            self._packages.forget("kernel", [self._package])
             return self._get()
 
     def _get(self) -> Kernel:
-        pinned = self._packages.pinned("kernel", [PACKAGE], resolve_kernel(PACKAGE))
+        pinned = self._packages.pinned("kernel", [self._package], resolve_kernel(self._package))
         release = pinned[0].package.removeprefix("linux-image-").removesuffix("-unsigned")
         store = self._packages.store
         identity = key_of("kernel", LAYOUT, pinned[0].sha256)
@@ -130,9 +136,53 @@ def read_module(modules: Path, name: str) -> bytes:
     Raises:
         ArtifactError: the kernel has no such module.
     """
-    wanted = name.replace("-", "_")
+    wanted = _plain(name)
     for path in sorted(modules.glob("lib/modules/*/kernel/**/*.ko*")):
-        if path.name.partition(".ko")[0].replace("-", "_") == wanted:
+        if _plain(path.name.partition(".ko")[0]) == wanted:
             data = path.read_bytes()
             return lzma.decompress(data) if path.suffix == ".xz" else data
     raise ArtifactError(f"looking for the module {name}", "the guest's kernel has none of this name")
+
+
+def module_needs(module: bytes) -> list[str]:
+    """Return the names of the modules that a module needs itself: the field ``depends`` of its ``.modinfo``.
+
+    The kernel's include/linux/module.h has the fields; scripts/mod/modpost.c writes this one.
+    """
+    found = re.search(rb"\0depends=([^\0]*)\0", module)
+    return [name for name in found[1].decode("ascii").split(",") if name] if found else []
+
+
+def with_needs(modules: Path, names: Iterable[str], present: Iterable[str] = ()) -> dict[str, bytes]:
+    """Return modules and all that they need, unpacked, in an order in which they can be loaded.
+
+    Args:
+        modules: folder that has ``lib/modules/RELEASE``.
+        names: what is wanted; what is part of the kernel itself is left out.
+        present: what is loaded already.
+
+    Raises:
+        ArtifactError: the kernel has no such module.
+    """
+    builtin = "".join(path.read_text() for path in modules.glob("lib/modules/*/modules.builtin"))
+    done = {_plain(name) for name in present} | {
+        _plain(line.rpartition("/")[2].partition(".ko")[0]) for line in builtin.splitlines()
+    }
+    order: dict[str, bytes] = {}
+
+    def take(name: str) -> None:
+        if _plain(name) in done:
+            return
+        done.add(_plain(name))
+        module = read_module(modules, name)
+        for needed in module_needs(module):
+            take(needed)
+        order[_plain(name)] = module
+
+    for name in names:
+        take(name)
+    return order
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "_")

@@ -190,7 +190,7 @@ def _lan(config: MachineConfig, channels: Channels) -> list[str]:
 
 def _slots(config: MachineConfig, plugged: Mapping[str, Plugged]) -> list[str]:
     """Give each device a root port of its own: on q35 only those can be unplugged."""
-    arguments: list[str] = []
+    arguments = [word for value in config.objects for word in ("-object", value)]
     for index in range(len(config.devices) + config.spare_slots):
         arguments += [
             "-device",

@@ -83,6 +83,7 @@ class MachineConfig:
         accelerator: how QEMU runs the guest's code; see :func:`harness.machine.accelerator.prove`.
         run_root: folder in which the guest's private run directory is made.
         devices: ``-device`` values; each gets the id ``crypto0``, ``crypto1``... and a slot of its own.
+        objects: ``-object`` values that devices refer to.
         spare_slots: further slots, for devices that are plugged in later.
         lan: whether it has a second network card, on a private network of guests.
         kernel_args: appended to the kernel's command line.
@@ -99,6 +100,7 @@ class MachineConfig:
     memory_mib: int = 256
     cpus: int = 1
     devices: tuple[str, ...] = ("virtio-cryptodev-pci",)
+    objects: tuple[str, ...] = ()
     spare_slots: int = 2
     lan: bool = False
     kernel_args: tuple[str, ...] = ()
