@@ -42,6 +42,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ["fuzz", "--most-findings", "0"],
         ["fuzz", "--jobs", "0"],
         ["fuzz", "--mutant", "none"],
+        ["bench", "crypto", "--only", "nobody"],
+        ["bench", "crypto", "--sizes", "100"],
     ],
 )
 def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
