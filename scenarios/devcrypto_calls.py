@@ -39,17 +39,34 @@ class SessionState(ctypes.Structure):
     _fields_ = (
         *(("ses", ctypes.c_uint32), ("cipher", ctypes.c_uint32), ("keylen", ctypes.c_uint32)),
         *(("key", ctypes.c_uint8 * 64), ("iv", ctypes.c_uint8 * 16)),
+        *(("mac", ctypes.c_uint32), ("mackeylen", ctypes.c_uint32), ("mackey", ctypes.c_uint8 * 512)),
     )
 
     @classmethod
-    def of(cls, ses: int, cipher: int, key: bytes, iv: bytes, *, keylen: int | None = None) -> Self:
-        """Describe one; ``keylen`` says another length than the key has."""
-        length = len(key) if keylen is None else keylen
-        return cls(ses, cipher, length, (ctypes.c_uint8 * 64)(*key), (ctypes.c_uint8 * 16)(*iv))
+    def of(
+        cls,
+        ses: int,
+        cipher: int,
+        key: bytes,
+        iv: bytes,
+        *,
+        keylen: int | None = None,
+        mac: int = 0,
+        mackey: bytes = b"",
+        mackeylen: int | None = None,
+    ) -> Self:
+        """Describe one; ``keylen`` and ``mackeylen`` say other lengths than the keys have."""
+        lengths = [len(key) if keylen is None else keylen, len(mackey) if mackeylen is None else mackeylen]
+        secrets = (ctypes.c_uint8 * 64)(*key), (ctypes.c_uint8 * 16)(*iv)
+        return cls(ses, cipher, lengths[0], *secrets, mac, lengths[1], (ctypes.c_uint8 * 512)(*mackey))
 
     def fields(self) -> tuple[int, int, bytes, bytes]:
         """Return id, cipher, key and last IV."""
         return self.ses, self.cipher, bytes(self.key[: self.keylen]), bytes(self.iv)
+
+    def mac_fields(self) -> tuple[int, bytes]:
+        """Return mac and its key."""
+        return self.mac, bytes(self.mackey[: self.mackeylen])
 
 
 class Library:

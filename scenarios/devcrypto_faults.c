@@ -73,11 +73,9 @@ MAKES(EVP_CIPHER_CTX *, EVP_CIPHER_CTX_new, (), void)
 GIVES_BACK(EVP_CIPHER_CTX_free, EVP_CIPHER_CTX)
 MAKES(EVP_MD_CTX *, EVP_MD_CTX_new, (), void)
 GIVES_BACK(EVP_MD_CTX_free, EVP_MD_CTX)
-MAKES(EVP_MAC_CTX *, EVP_MAC_CTX_new, (mac), EVP_MAC *mac)
-GIVES_BACK(EVP_MAC_CTX_free, EVP_MAC_CTX)
-MAKES(EVP_MAC *, EVP_MAC_fetch, (context, name, wishes), OSSL_LIB_CTX *context, const char *name,
+MAKES(EVP_CIPHER *, EVP_CIPHER_fetch, (context, name, wishes), OSSL_LIB_CTX *context, const char *name,
       const char *wishes)
-GIVES_BACK(EVP_MAC_free, EVP_MAC)
+GIVES_BACK(EVP_CIPHER_free, EVP_CIPHER)
 MAKES(EVP_MD *, EVP_MD_fetch, (context, name, wishes), OSSL_LIB_CTX *context, const char *name,
       const char *wishes)
 GIVES_BACK(EVP_MD_free, EVP_MD)
@@ -91,11 +89,11 @@ DOES(int, 0, EVP_DigestInit_ex2, (ctx, type, params), EVP_MD_CTX *ctx, const EVP
      const OSSL_PARAM params[])
 DOES(int, 0, EVP_DigestUpdate, (ctx, data, len), EVP_MD_CTX *ctx, const void *data, size_t len)
 DOES(int, 0, EVP_DigestFinal_ex, (ctx, md, len), EVP_MD_CTX *ctx, unsigned char *md, unsigned int *len)
-DOES(int, 0, EVP_MAC_init, (ctx, key, len, params), EVP_MAC_CTX *ctx, const unsigned char *key,
-     size_t len, const OSSL_PARAM params[])
-DOES(int, 0, EVP_MAC_update, (ctx, data, len), EVP_MAC_CTX *ctx, const unsigned char *data, size_t len)
-DOES(int, 0, EVP_MAC_final, (ctx, out, outl, room), EVP_MAC_CTX *ctx, unsigned char *out, size_t *outl,
-     size_t room)
+DOES(int, 0, EVP_MD_CTX_copy_ex, (out, in), EVP_MD_CTX *out, const EVP_MD_CTX *in)
+DOES(int, 0, EVP_Digest, (data, len, md, size, type, engine), const void *data, size_t len,
+     unsigned char *md, unsigned int *size, const EVP_MD *type, ENGINE *engine)
+DOES(int, 0, EVP_CipherFinal_ex, (ctx, out, outl), EVP_CIPHER_CTX *ctx, unsigned char *out, int *outl)
+DOES(int, 0, EVP_CIPHER_CTX_ctrl, (ctx, type, arg, ptr), EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr)
 
 DOES(int, error, pthread_mutex_init, (mutex, attributes), pthread_mutex_t *mutex,
      const pthread_mutexattr_t *attributes)
@@ -138,10 +136,11 @@ static const struct {
 } functions[] = {
 	ENTRY(malloc), ENTRY(calloc), ENTRY(realloc), ENTRY(free),
 	ENTRY(EVP_CIPHER_CTX_new), ENTRY(EVP_CIPHER_CTX_free), ENTRY(EVP_MD_CTX_new), ENTRY(EVP_MD_CTX_free),
-	ENTRY(EVP_MAC_CTX_new), ENTRY(EVP_MAC_CTX_free), ENTRY(EVP_MAC_fetch), ENTRY(EVP_MAC_free),
+	ENTRY(EVP_CIPHER_fetch), ENTRY(EVP_CIPHER_free), ENTRY(EVP_MD_CTX_copy_ex), ENTRY(EVP_Digest),
+	ENTRY(EVP_CipherFinal_ex), ENTRY(EVP_CIPHER_CTX_ctrl),
 	ENTRY(EVP_MD_fetch), ENTRY(EVP_MD_free), ENTRY(EVP_CipherInit_ex), ENTRY(EVP_CIPHER_CTX_set_padding),
 	ENTRY(EVP_CipherUpdate), ENTRY(EVP_DigestInit_ex2), ENTRY(EVP_DigestUpdate), ENTRY(EVP_DigestFinal_ex),
-	ENTRY(EVP_MAC_init), ENTRY(EVP_MAC_update), ENTRY(EVP_MAC_final), ENTRY(pthread_mutex_init),
+	ENTRY(pthread_mutex_init),
 	ENTRY(getrandom), ENTRY(pipe2), ENTRY(read), ENTRY(write), ENTRY(epoll_create1),
 	ENTRY(process_vm_readv), ENTRY(process_vm_writev),
 };

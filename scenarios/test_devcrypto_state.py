@@ -15,7 +15,9 @@ from scenarios.devcrypto_calls import Library, SessionState
 
 AES = abi.Cipher.AES_CBC
 ENCRYPT, DECRYPT = abi.Op.ENCRYPT, abi.Op.DECRYPT
+UPDATE = abi.CopFlag.UPDATE
 KEYS = {length: bytes(range(length, 2 * length)) for length in (16, 24, 32)}
+SHA256, SHA256_HMAC = abi.Mac.SHA2_256, abi.Mac.SHA2_256_HMAC
 KEY, IV = KEYS[16], bytes(range(100, 116))
 A, B = os.urandom(160), os.urandom(1600)
 
@@ -37,9 +39,9 @@ def other(library):
         yield opened
 
 
-def state(ses=0x5E5, cipher=AES, key=KEY, iv=IV, keylen=None):
+def state(ses=0x5E5, cipher=AES, key=KEY, iv=IV, keylen=None, **mac):
     """A session's state; good unless told otherwise."""
-    return SessionState.of(ses, cipher, key, iv, keylen=keylen)
+    return SessionState.of(ses, cipher, key, iv, keylen=keylen, **mac)
 
 
 @pytest.mark.parametrize("op", [ENCRYPT, DECRYPT])
@@ -107,8 +109,12 @@ REFUSED = {
     "id 0": state(ses=0),
     "no cipher": state(cipher=0),
     "a cipher that there is not": state(cipher=9999),
-    "a cipher that is not done yet": state(cipher=abi.Cipher.AES_CTR),
-    "a mac": state(cipher=abi.Mac.SHA2_256_HMAC),
+    "a mac for a cipher": state(cipher=SHA256_HMAC),
+    "a mac that there is not": state(mac=9999),
+    "a cipher for a mac": state(mac=AES),
+    "neither": state(cipher=0, key=b"", keylen=0),
+    "a mac that the cipher does not need": state(cipher=abi.Cipher.AES_GCM, mac=SHA256_HMAC),
+    **{f"a mac key of {n}": state(mac=SHA256_HMAC, mackeylen=n) for n in (513, 2**31, 2**32 - 1)},
     **{f"a key of {n}": state(key=bytes(64), keylen=n) for n in (0, 15, 17, 33, 64, 65, 2**31, 2**32 - 1)},
 }
 
@@ -152,12 +158,33 @@ def test_too_little_room(file, room):
 
 
 @pytest.mark.parametrize("cipher", [0, AES])
-def test_a_hash_stays_where_it_is(file, cipher):
-    """With a mac among the sessions it is EOPNOTSUPP and no key is left behind; without it all is well."""
+@pytest.mark.parametrize("mac", [SHA256, SHA256_HMAC])
+def test_a_hash_that_has_begun_stays_where_it_is(file, cipher, mac):
+    """With such a session it is EOPNOTSUPP and no key is left behind; when it has ended all is well."""
     ids = [file.gsession(AES, KEY).ses for _ in range(20)]
-    mac = file.gsession(cipher, KEY, mac=abi.Mac.SHA2_256_HMAC, mackey=b"key").ses
-    states = (SessionState * 30)()
-    assert file.export_into(states, 30) == (errno.EOPNOTSUPP, 0)
-    assert KEY not in bytes(ctypes.string_at(states, ctypes.sizeof(states)))
-    assert file.fsession(mac).errno == 0
+    ses = file.gsession(cipher, KEY, mac=mac, mackey=KEYS[32]).ses
+    ids.append(ses)
+    for flags in (UPDATE, UPDATE | abi.CopFlag.RESET):
+        assert file.crypt(ses, ENCRYPT, A, flags=flags).errno == 0
+        states = (SessionState * 30)()
+        assert file.export_into(states, 30) == (errno.EOPNOTSUPP, 0)
+        written = bytes(ctypes.string_at(states, ctypes.sizeof(states)))
+        assert KEY not in written
+        assert KEYS[32] not in written
+    assert file.crypt(ses, ENCRYPT, A, flags=abi.CopFlag.FINAL).errno == 0
     assert sorted(each.ses for each in file.export()) == sorted(ids)
+
+
+@pytest.mark.parametrize("cipher", [0, AES, abi.Cipher.AES_CTR])
+@pytest.mark.parametrize(("mac", "mackey"), [(SHA256, b""), (SHA256_HMAC, b""), (SHA256_HMAC, KEYS[32] * 16)])
+def test_a_hash_that_has_not_begun_is_carried(file, other, cipher, mac, mackey):
+    """A session with a mac, new or when its digest was taken, gives the same digests in the other place."""
+    ses = file.gsession(cipher, KEY, mac=mac, mackey=mackey).ses
+    for _ in range(2):
+        (exported,) = file.export()
+        assert exported.mac_fields() == (mac, mackey)
+        assert other.load(exported) == 0
+        here, there = (each.crypt(ses, ENCRYPT, A, iv=IV) for each in (file, other))
+        assert here == there
+        assert here.mac is not None
+        assert other.fsession(ses).errno == 0

@@ -103,11 +103,13 @@ int crypto_call_run(struct crypto_call *call)
 	struct crypto_queue *q = crypto_queue_here(call->crdev);
 
 	call->answer->result = cpu_to_le32(RESULT_UNTOUCHED);
-	if (call->sgs[0] == &call->small_sg[0])
+	if (likely(call->sgs[0] == &call->small_sg[0]))
 		return crypto_queue_call(q, req);
 	/* Then it need not be left to others while the device works. */
 	call->head->hints = cpu_to_le32(single_task_running() ? WIRE_HINT_HOLD :
 								0);
+	if (q->own)
+		return crypto_queue_call(q, req);
 	return crypto_queue_submit(q, req) ?: crypto_queue_wait(req);
 }
 

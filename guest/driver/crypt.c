@@ -103,8 +103,7 @@ static bool is_fast(const struct crypto_session *ses, const struct crypt_op *op)
 	return ses->call && op->op <= COP_DECRYPT && op->len &&
 	       op->len <= crypto_small_max &&
 	       !(op->len & (ses->block - 1)) && op->src &&
-	       (!dst_len || (op->dst && access_ok(op->dst, dst_len) &&
-			     offset_in_page(op->dst) + dst_len <= PAGE_SIZE)) &&
+	       (!dst_len || (op->dst && access_ok(op->dst, dst_len))) &&
 	       (!op->iv || access_ok(op->iv, WIRE_IV_LEN));
 }
 
@@ -130,7 +129,7 @@ static int results_to_user(const struct crypto_call *call,
 	}
 	if (op->iv && op->flags & COP_FLAG_WRITE_IV)
 		words_to_user(op->iv, answer->iv, ses->iv_len, fault);
-	words_to_user((u8 __user *)user, (const u8 *)op, sizeof(*op), fault);
+	struct_to_user(user, op, fault);
 	user_access_end();
 	return 0;
 fault:
@@ -156,6 +155,9 @@ static int crypt_fast(struct crypto_session *ses, const struct crypt_op *op,
 	}
 	words_from_user(data, op->src, op->len, fault);
 	user_access_end();
+	if (unlikely(offset_in_page(op->dst) + dst_len > PAGE_SIZE) &&
+	    !crypto_writable(op->dst, dst_len))
+		return -EFAULT;
 
 	head_set(call, ses, op);
 	small_set(call, op->len, dst_len);
@@ -271,7 +273,7 @@ static int op_from_user(struct crypt_op *op, const struct crypt_op __user *user)
 {
 	if (unlikely(!user_access_begin(user, sizeof(*user))))
 		return -EFAULT;
-	words_from_user((u8 *)op, (const u8 __user *)user, sizeof(*op), fault);
+	struct_from_user(op, user, fault);
 	user_access_end();
 	return 0;
 fault:

@@ -31,14 +31,15 @@ extern struct workqueue_struct *crypto_workqueue;
  * struct crypto_queue - one virtqueue and the requests in it
  * @lock:	 protects everything below, and the node, state, orphan, error and
  *		 used of each request that was submitted. Taken in interrupts;
- *		 never held while sleeping. Held while the device is notified of
- *		 a small request only, which it answers at once.
+ *		 never held while sleeping. While the device is notified, and may
+ *		 do all its work, it is held only if that keeps nobody waiting.
  * @vq:		 the virtqueue; NULL once the device is gone
  * @dead:	 nothing may be submitted any more; set once
  * @backlog:	 requests that wait for room in the ring, first come first served
  * @sent:	 requests that the device owns and somebody waits for. While there
  *		 are none the device's interrupts are off.
  * @crdev:	 whose queue it is
+ * @own:	 only one processor uses it
  */
 struct crypto_queue {
 	spinlock_t lock;	/* everything below, and submitted requests */
@@ -47,6 +48,7 @@ struct crypto_queue {
 	struct list_head backlog;
 	struct list_head sent;
 	struct crypto_device *crdev;
+	bool own;
 } ____cacheline_aligned_in_smp;
 
 /**

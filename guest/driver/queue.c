@@ -219,13 +219,13 @@ int crypto_queue_wait(struct crypto_request *req)
 }
 
 /**
- * crypto_queue_call - hand over a small request, and take back its answer
+ * crypto_queue_call - hand over a request, and take back its answer
  * @q:		the queue
- * @req:	the request, in no queue
+ * @req:	the request, in no queue; small if others use the queue, too
  *
- * The device does little work as soon as it is notified. So the lock is held
- * all the while, and the request is on no list and needs no reference unless
- * the answer takes longer.
+ * The device does much of its work as soon as it is notified. So the lock is
+ * held all the while, and the request is on no list and needs no reference
+ * unless the answer takes longer.
  *
  * Return: as crypto_queue_wait().
  */

@@ -24,6 +24,14 @@
 #define copy_word(op, kernel, user, n, label)				\
 	op(((u64 *)(kernel))[n], (u64 __user *)(user) + (n), label)
 
+/* A length that the compiler knows, in words. */
+#define copy_fixed(op, kernel, user, words, label)			\
+	do {								\
+		_Pragma("GCC unroll 8")					\
+		for (int n_ = 0; n_ < (words); n_++)			\
+			copy_word(op, kernel, user, n_, label);		\
+	} while (0)
+
 #define copy_all(op, kernel_, user_, len_, label)			\
 	do {								\
 		__auto_type k_ = (kernel_);				\
@@ -52,5 +60,11 @@
 	copy_all(unsafe_get_user, to, from, len, label)
 #define words_to_user(to, from, len, label)				\
 	copy_all(unsafe_put_user, from, to, len, label)
+
+/* The same for structures whose size is a multiple of a word. */
+#define struct_from_user(to, from, label)				\
+	copy_fixed(unsafe_get_user, to, from, sizeof(*(to)) / sizeof(u64), label)
+#define struct_to_user(to, from, label)					\
+	copy_fixed(unsafe_put_user, from, to, sizeof(*(from)) / sizeof(u64), label)
 
 #endif /* VIRTIO_CRYPTODEV_USERCOPY_H */

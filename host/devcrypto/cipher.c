@@ -19,46 +19,42 @@
 
 /* ---- contexts ---- */
 
-static EVP_CIPHER_CTX *context_new(const char *name, const uint8_t *key, bool encrypt)
+static int context_new(EVP_CIPHER_CTX **ctx, const char *name, const uint8_t *key, bool encrypt)
 {
     static const uint8_t zeros[DEVCRYPTO_MAX_IV];
     EVP_CIPHER *type = EVP_CIPHER_fetch(NULL, name, NULL);
-    EVP_CIPHER_CTX *ctx = type != NULL ? EVP_CIPHER_CTX_new() : NULL;
+    int err = 0;
 
-    if (ctx != NULL && (!EVP_CipherInit_ex(ctx, type, NULL, key, zeros, encrypt) ||
-                        !EVP_CIPHER_CTX_set_padding(ctx, 0))) {
-        EVP_CIPHER_CTX_free(ctx);
-        ctx = NULL;
-    }
+    if (type == NULL)
+        return devcrypto_libcrypto_failed(-EINVAL);
+    *ctx = EVP_CIPHER_CTX_new();
+    if (*ctx == NULL)
+        err = devcrypto_libcrypto_failed(-ENOMEM);
+    else if (!EVP_CipherInit_ex(*ctx, type, NULL, key, zeros, encrypt) || !EVP_CIPHER_CTX_set_padding(*ctx, 0))
+        err = devcrypto_libcrypto_failed(-EINVAL);
     EVP_CIPHER_free(type); /* the context keeps its own reference */
-    return ctx;
+    return err;
 }
 
 int devcrypto_cipher_init(struct devcrypto_session *s, uint32_t cipher, const void *key, size_t keylen)
 {
     const char *name;
+    int err = 0;
 
     s->cipher = devcrypto_find_cipher(cipher);
     name = devcrypto_cipher_type(s->cipher, keylen);
     if (keylen != 0)
         memcpy(s->key, key, keylen); /* one of the cipher's lengths: never more than DEVCRYPTO_MAX_KEY */
     s->keylen = (uint32_t)keylen;
+    s->chained[DEVCRYPTO_OP_ENCRYPT] = s->chained[DEVCRYPTO_OP_DECRYPT] = true; /* from zeros on */
     if (s->cipher->mode == MODE_NULL)
         return 0;
-    for (unsigned int op = DEVCRYPTO_OP_ENCRYPT; op <= DEVCRYPTO_OP_DECRYPT; op++) {
-        if (s->cipher->mode == MODE_CTR && op == DEVCRYPTO_OP_DECRYPT)
-            break; /* it is the same as encryption */
-        s->direction[op] = context_new(name, s->key, op == DEVCRYPTO_OP_ENCRYPT);
-        s->chained[op] = true; /* from zeros on */
-        if (s->direction[op] == NULL)
-            return devcrypto_libcrypto_failed(-EINVAL);
-    }
-    if (s->cipher->mode == MODE_XTS) {
-        s->tweak = context_new(name, s->key + keylen / 2, true);
-        if (s->tweak == NULL)
-            return devcrypto_libcrypto_failed(-EINVAL);
-    }
-    return 0;
+    err = context_new(&s->direction[DEVCRYPTO_OP_ENCRYPT], name, s->key, true);
+    if (err == 0 && s->cipher->mode != MODE_CTR) /* which is the same both ways */
+        err = context_new(&s->direction[DEVCRYPTO_OP_DECRYPT], name, s->key, false);
+    if (err == 0 && s->cipher->mode == MODE_XTS)
+        err = context_new(&s->tweak, name, s->key + keylen / 2, true);
+    return err;
 }
 
 /* libcrypto cleanses key schedules when it frees a context; what is ours is ours to cleanse. */

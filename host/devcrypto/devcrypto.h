@@ -111,7 +111,7 @@ struct devcrypto_op {
 
 /*
  * Does it.  0, or -EINVAL (an unknown session, an op, a length), -EBADMSG (a tag or a padding that is not
- * right), -ENOMEM; then dst is untouched.  The bytes may be changed by others meanwhile: the result is then
+ * right), -ENOMEM; then dst is untouched.  -EIO: libcrypto failed, and what it had done by then stays.  The bytes may be changed by others meanwhile: the result is then
  * any, and nothing else happens.  They are worked on where they are; only what has to be checked before it is
  * given out goes through memory of its own, of src.len bytes at most.
  */
@@ -129,7 +129,8 @@ int devcrypto_hash_copy(struct devcrypto_file *f, uint32_t dst_ses, uint32_t src
  * session's last IV.  iv_out (16 bytes) not NULL
  * receives the updated IV of a call that succeeded, whatever the flags say; it may be the same as iv.
  * src and dst are either the same or do not overlap.  -EINVAL for an unknown session, an op, a length;
- * -EFAULT for a NULL src or dst with a length.  On an error dst is untouched.
+ * -EFAULT for a NULL src or dst with a length.  On an error dst is untouched,
+ * but for -EIO: libcrypto failed, and what it had done by then stays.
  */
 int devcrypto_crypt(struct devcrypto_file *f, uint32_t ses, uint32_t op, uint32_t flags, const uint8_t *iv,
                     uint8_t *iv_out, const void *src, void *dst, size_t len);

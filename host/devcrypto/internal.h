@@ -114,7 +114,7 @@ void devcrypto_cipher_done(struct devcrypto_session *s);
 int devcrypto_run_start(struct devcrypto_run *run, struct devcrypto_session *s, uint32_t op);
 /*
  * Whole blocks from src to dst, which are the same or do not overlap.  Both may be written to by others
- * meanwhile.  On an error dst is as it was.
+ * meanwhile.  -EIO may leave a part of it done.
  */
 int devcrypto_run_step(struct devcrypto_run *run, const uint8_t *src, uint8_t *dst, size_t len);
 /* The whole run has succeeded: the session goes on from here. */
