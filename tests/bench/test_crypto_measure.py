@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -16,18 +15,19 @@ import pytest
 from harness.artifacts import REPOSITORY
 from harness.artifacts.progress import Step
 from harness.bench.crypto import guest
-from harness.bench.crypto import options as crypto_options
 from harness.bench.crypto.answer import IV, KEY, ciphertext, options_of, source
 from harness.bench.crypto.command import Wishes
-from harness.bench.crypto.contenders import SIZES, Case, Contender
+from harness.bench.crypto.contenders import PROCESSES, SIZES, Case, Contender
 from harness.bench.crypto.figures import GOALS, ContenderError, Quantity, Sample
 from harness.bench.crypto.measure import GuestRunner, HostRunner, measure, process_cpu_seconds
+from harness.bench.crypto.options import QUICK_ROUNDS, ROUNDS, SECONDS, plan_of
 from harness.bench.crypto.plan import Plan, every_pair, goal_pairs
+from harness.cli import _parser
 from harness.errors import SetupError, WaitTimeoutError
-from harness.fuzz.arguments import count_of
 from tests.bench.crypto_samples import MIB, sample
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -236,29 +236,42 @@ def test_the_second_device_offers_only_the_reference_wire() -> None:
 
 
 def parsed(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    crypto_options.add_to(parser, count_of)
-    return parser.parse_args(words)
+    return _parser().parse_args(["bench", "crypto", *words])
+
+
+def test_the_help_names_every_contender_and_what_is_measured_by_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        parsed("--help")
+    assert end.value.code == 0
+    # argparse breaks lines, also behind a hyphen.
+    text = "".join(capsys.readouterr().out.split())
+    assert ",".join(Contender) in text
+    assert ",".join(map(str, SIZES)) in text
+    assert f"(default{','.join(map(str, PROCESSES))})" in text
+    assert f"(default{SECONDS:g})" in text
+    assert f"(default{ROUNDS},with--quick{QUICK_ROUNDS})" in text
 
 
 def test_without_options_everything_is_measured() -> None:
-    plan = crypto_options.plan_of(parsed())
+    plan = plan_of(parsed())
     assert plan == Plan(every_pair(Contender, SIZES, (1, 2, 4)), 5, 0.3)
 
 
 def test_one_contender_by_hand() -> None:
     asked = parsed("--only", "pair,openssl", "--sizes", "256,65536", "--processes", "1", "--rounds", "1")
-    plan = crypto_options.plan_of(asked)
+    plan = plan_of(asked)
     assert plan.pairs == every_pair([PAIR, OPENSSL], [256, 65536], [1])
     assert plan.rounds == 1
 
 
 def test_in_short_there_are_three_rounds_of_what_was_asked_for() -> None:
-    plan = crypto_options.plan_of(parsed("--quick", "--sizes", "65536", "--seconds", "0.5"))
+    plan = plan_of(parsed("--quick", "--sizes", "65536", "--seconds", "0.5"))
     assert {case.size for _, case in plan.pairs} == {65536}
     assert {case.processes for _, case in plan.pairs} == {1, 2}
     assert (plan.rounds, plan.seconds) == (3, 0.5)
-    assert crypto_options.plan_of(parsed("--quick", "--rounds", "1")).rounds == 1
+    assert plan_of(parsed("--quick", "--rounds", "1")).rounds == 1
 
 
 @pytest.mark.parametrize(
