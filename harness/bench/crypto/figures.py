@@ -181,7 +181,7 @@ class Conditions:
     def lines(self) -> tuple[str, ...]:
         """Return them, but for the accelerator, as the lines above a table or a chart."""
         return (
-            f"QEMU {self.qemu_version}, Linux {self.kernel_release}, {self.openssl_version}; "
+            f"QEMU {self.qemu_version}, Linux {self.kernel_release}, host's {self.openssl_version}",
             f"CPUs: host {self.host_cpus}, guest {self.guest_cpus}; host load before: {self.host_load:.1f}",
             f"rounds: {self.rounds}, slices of {self.seconds:g} s; AES-128-CBC, encryption; medians",
         )
