@@ -182,7 +182,15 @@ def test_what_cannot_be_copied(file):
     unknown = next(each for each in range(1, 9) if each not in (one, two, cipher, aead))
     assert [performer.copy(each, each) for each in (one, unknown)] == [errno.EDEADLK] * 2
     assert [performer.copy(*each) for each in ((unknown, one), (one, unknown))] == [errno.ENOENT] * 2
-    for pair in ((one, two), (two, one), (cipher, one), (one, cipher), (two, cipher), (aead, one), (two, aead)):
+    for pair in (
+        (one, two),
+        (two, one),
+        (cipher, one),
+        (one, cipher),
+        (two, cipher),
+        (aead, one),
+        (two, aead),
+    ):
         assert performer.copy(*pair) == errno.EINVAL, pair
     assert performer.digest(two, b"d", FINAL) == digest(HMAC256, b"key", b"abcd")
 
