@@ -45,7 +45,9 @@ class Op(ctypes.Structure):
 class Sizes(ctypes.Structure):
     """struct devcrypto_sizes."""
 
-    _fields_ = tuple((name, ctypes.c_uint32) for name in ("block", "iv_len", "digest_len", "tag_len"))
+    _fields_ = tuple(
+        (name, ctypes.c_uint32) for name in ("cipher", "mac", "block", "iv_len", "digest_len", "tag_len")
+    )
 
 
 class Pieces:
@@ -135,10 +137,14 @@ class Performer:
     in_place: bool = False
 
     def sizes(self, ses: int) -> tuple[int, int, int, int] | int:
-        """Return block, IV, digest and tag length of a session, or an errno."""
-        sizes = Sizes()
-        result = self.file.c.devcrypto_session_sizes(self.file.handle, ctypes.c_uint32(ses), ctypes.byref(sizes))
-        return -result if result else (sizes.block, sizes.iv_len, sizes.digest_len, sizes.tag_len)
+        """Return block, IV, digest and tag length of a session, or an errno; asks in both ways."""
+        sizes, again, c = Sizes(), Sizes(), self.file.c
+        result = int(c.devcrypto_session_sizes(self.file.handle, ctypes.c_uint32(ses), ctypes.byref(sizes)))
+        if result:
+            return -result
+        assert c.devcrypto_algorithm_sizes(sizes.cipher, sizes.mac, ctypes.byref(again)) == 0
+        assert bytes(sizes) == bytes(again)
+        return sizes.block, sizes.iv_len, sizes.digest_len, sizes.tag_len
 
     def copy(self, to: int, source: int) -> int:
         """CIOCCPHASH; return the errno."""

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import random
+import threading
 
 import pytest
 
 from harness.reference import abi
 from scenarios.devcrypto_calls import Library
-from scenarios.devcrypto_perform import Performer
+from scenarios.devcrypto_perform import Op, Performer, Pieces
 from scenarios.devcrypto_right import CIPHERS, GCM, GCM_IV, GCM_TAGS, HASHES, HMACS, digest, gcm
 
 ENCRYPT, DECRYPT = abi.Op.ENCRYPT, abi.Op.DECRYPT
@@ -255,6 +257,40 @@ def test_a_mac_that_an_aead_cipher_does_not_need(file):
     assert performer.sizes(ses) == (1, GCM_IV, 0, 16)
     iv = bytes(12)
     assert performer.perform(ses, ENCRYPT, b"a", 17, iv=iv, auth=True).result == gcm(KEY[:16], iv, b"a", b"")
+
+
+# ---- memory that changes ----
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["in pieces", "one piece"])
+@pytest.mark.parametrize("in_place", [True, False], ids=["in place", "apart"])
+@pytest.mark.parametrize("name", ["cbc(aes)", "ctr(aes)", "xts(aes)"])
+def test_memory_that_changes_meanwhile(file, name, cut, in_place):
+    """Whatever others write to source and destination during a request, the next request is right."""
+    right, size = CIPHERS[name], 64 << 10
+    ses = made(file, right.number, KEY[: right.keys[0]])
+    cuts = [7, 5000, 5001, 40000] if cut else []
+    source = Pieces(bytes(size), cuts)
+    target = source if in_place else Pieces(bytes(size), cuts)
+    stop = threading.Event()
+
+    def scribble():
+        while not stop.is_set():
+            for pieces in (source, target):
+                ctypes.memset(pieces.iov[len(cuts)].base, os.urandom(1)[0], pieces.iov[len(cuts)].length)
+
+    scribbler = threading.Thread(target=scribble)
+    scribbler.start()
+    try:
+        for op in [ENCRYPT, DECRYPT] * 50:
+            request = Op(ses=ses, op=op, src=source.first(size), dst=target.first(size))
+            assert file.c.devcrypto_perform(file.handle, ctypes.byref(request)) == 0
+            iv, data = os.urandom(16), os.urandom(64)
+            answer = Performer(file).crypt(ses, op, data, iv=iv)
+            assert answer.result == right.run(op, KEY[: right.keys[0]], iv, data)
+    finally:
+        stop.set()
+        scribbler.join()
 
 
 # ---- lengths ----
