@@ -153,6 +153,12 @@ static long crypto_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		return crypto_make_session(file, user);
 	case CIOCFSESSION:
 		return crypto_session_finish(file, user);
+	case CIOCAUTHCRYPT:
+		return crypto_auth(file, user);
+	case CIOCGSESSINFO:
+		return crypto_session_info(file, user);
+	case CIOCCPHASH:
+		return crypto_session_copy(file, user);
 	case CRIOGET:
 		return crypto_clone_fd(filp, user);
 	case CIOCASYMFEAT:

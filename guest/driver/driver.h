@@ -17,9 +17,7 @@
 
 #include "wire.h"
 
-/* A call with that much data, header and answer fits into a page. */
-#define CALL_SMALL_LIMIT	(PAGE_SIZE - sizeof(struct wire_call) - \
-				 sizeof(struct wire_answer))
+struct crypto_call;
 
 /* main.c: module parameters, and who lets go of pages */
 extern unsigned int max_len;
@@ -119,6 +117,7 @@ struct crypto_file {
  * @iv_len:	bytes of @iv that count
  * @digest_len:	of the mac
  * @tag_len:	longest tag of an AEAD cipher
+ * @stale_hash:	an operation that starts a hash anew never came to the device
  * @iv:		what the next operation without an IV goes on from
  * @call:	memory for the next operation; NULL if there is none yet
  */
@@ -129,6 +128,7 @@ struct crypto_session {
 	u32 id;
 	unsigned long flags;
 	bool dead;
+	bool stale_hash;
 	u32 cipher;
 	u32 mac;
 	u32 block;
@@ -229,39 +229,29 @@ struct crypto_message {
 	} written ____cacheline_aligned;
 };
 
+#define ALGORITHM_STREAM	1	/* a cipher without blocks to fill */
+#define ALGORITHM_AEAD		2	/* has a tag of its own, takes no mac */
+#define ALGORITHM_KEYED		4	/* a mac with a key */
+
 /**
- * struct crypto_call - request 16: an operation, with all that it points to
- * @req:	how it travels
- * @release:	lets go of pages, which cannot be done in an interrupt
- * @crdev:	for whose queues it was made
- * @head:	the header, with room for small data and an answer behind it
- * @answer:	where the device answers
- * @small_sg:	one piece to read and one to write, both within @head
- * @sgs:	what it reads, what it writes
- * @table:	scatterlist of the pieces where there are more
- * @pages:	the user's pages that are pinned: source, then destination
- * @table_len:	entries of @table and of @pages
- * @src_pages:	pinned to be read
- * @dst_pages:	pinned to be written (and read, if in place)
- * @src:	source data that was copied
- * @dst:	destination data that will be copied
+ * struct crypto_algorithm - a cipher, a mac or a hash
+ * @number:	as in session_op
+ * @flags:	ALGORITHM_*
+ * @name:	as the kernel calls it
+ * @keylens:	of a cipher, in bytes
  */
-struct crypto_call {
-	struct crypto_request req;
-	struct work_struct release;
-	struct crypto_device *crdev;
-	struct wire_call *head;
-	struct wire_answer *answer;
-	struct scatterlist small_sg[2];
-	struct scatterlist *sgs[2];
-	struct scatterlist *table;
-	struct page **pages;
-	unsigned int table_len;
-	unsigned int src_pages;
-	unsigned int dst_pages;
-	struct crypto_buffer src;
-	struct crypto_buffer dst;
+struct crypto_algorithm {
+	u32 number;
+	u32 flags;
+	const char *name;
+	u8 keylens[3];
 };
+
+/* algorithms.c */
+const struct crypto_algorithm *crypto_find_cipher(u32 number);
+const struct crypto_algorithm *crypto_find_mac(u32 number);
+bool crypto_good_keylen(const struct crypto_algorithm *cipher, u32 keylen);
+void crypto_tell(struct session_info_op *info, u32 cipher, u32 mac);
 
 /* buffer.c */
 int crypto_buffer_alloc(struct crypto_buffer *buf, size_t len,
@@ -308,6 +298,10 @@ void crypto_session_leave(struct crypto_file *file, struct crypto_session *ses);
 long crypto_session_create(struct crypto_file *file, struct session_op *sop,
 			   u32 __user *id);
 long crypto_session_finish(struct crypto_file *file, u32 __user *arg);
+long crypto_session_info(struct crypto_file *file,
+			 struct session_info_op __user *arg);
+long crypto_session_copy(struct crypto_file *file,
+			 const struct cphash_op __user *arg);
 void crypto_session_free_all(struct crypto_file *file);
 
 /* reference.c */
@@ -318,25 +312,15 @@ int crypto_reference_create(struct crypto_file *file,
 long crypto_reference_crypt(struct crypto_file *file,
 			    struct crypto_session *ses,
 			    const struct crypt_op *op);
-bool crypto_writable(u8 __user *dst, size_t len);
-
-/* call.c */
-struct crypto_call *crypto_call_alloc(const struct crypto_file *file,
-				      const struct crypto_session *ses);
-void crypto_call_settle(struct crypto_call *call);
-void crypto_call_put(struct crypto_call *call);
-int crypto_call_run(struct crypto_call *call);
-int crypto_call_result(const struct crypto_call *call,
-		       const struct crypto_session *ses, u32 dst_len);
-
-/* pages.c */
-int crypto_call_pin(struct crypto_call *call, const u8 __user *src, size_t len,
-		    u8 __user *dst, size_t dst_len);
-void crypto_call_unpin(struct crypto_call *call);
-int crypto_call_copies(struct crypto_call *call);
 
 /* crypt.c */
 long crypto_crypt(struct crypto_file *file, struct crypt_op __user *user);
+long crypto_crypt_op(struct crypto_file *file, const struct crypt_op *op,
+		     struct crypt_op __user *user);
+void crypto_call_finish(struct crypto_session *ses);
+
+/* auth.c */
+long crypto_auth(struct crypto_file *file, struct crypt_auth_op __user *user);
 
 /* chrdev.c */
 int crypto_chrdev_init(void);

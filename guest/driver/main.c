@@ -12,6 +12,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
+#include "call.h"
 #include "compat.h"
 #include "driver.h"
 

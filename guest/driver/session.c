@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "call.h"
 #include "driver.h"
 
 /* More than any block cipher has. */
@@ -187,21 +188,41 @@ static int remote_finish(struct crypto_file *file, u32 id)
 	return ret;
 }
 
-/* Check a session_op and fetch its keys. */
-static int fetch_keys(struct session_op *sop, struct crypto_message *msg)
+/* The cipher's part of a session_op. */
+static int fetch_key(const struct session_op *sop,
+		     const struct crypto_algorithm *cipher, u8 *key)
 {
-	if (!sop->cipher && !sop->mac)
-		return -EINVAL;
-	if (!sop->cipher)
-		sop->keylen = 0;
 	if (sop->keylen > CRYPTO_CIPHER_MAX_KEY_LEN)
 		return -EINVAL;
-	if (copy_from_user(msg->read.key, sop->key, sop->keylen))
+	if (copy_from_user(key, sop->key, sop->keylen))
 		return -EFAULT;
-	if (!sop->mac)
-		sop->mackeylen = 0;
-	if (sop->mackeylen > CRYPTO_HMAC_MAX_KEY_LEN)
+	return crypto_good_keylen(cipher, sop->keylen) ? 0 : -EINVAL;
+}
+
+/* Check a session_op and fetch its keys; what means nothing is not sent. */
+static int fetch_keys(struct session_op *sop, struct crypto_message *msg)
+{
+	const struct crypto_algorithm *cipher = crypto_find_cipher(sop->cipher);
+	const struct crypto_algorithm *mac = crypto_find_mac(sop->mac);
+	bool aead = cipher && cipher->flags & ALGORITHM_AEAD;
+
+	if ((!sop->cipher && !sop->mac) || (sop->cipher && !cipher) ||
+	    (sop->mac && !mac))
 		return -EINVAL;
+	if (cipher) {
+		int ret = fetch_key(sop, cipher, msg->read.key);
+
+		if (ret)
+			return ret;
+	} else {
+		sop->keylen = 0;
+	}
+	if (mac && sop->mackeylen > CRYPTO_HMAC_MAX_KEY_LEN)
+		return -EINVAL;
+	if (aead)
+		return sop->mackeylen ? -EINVAL : 0;
+	if (!mac || !(mac->flags & ALGORITHM_KEYED))
+		sop->mackeylen = 0;
 	if (copy_from_user(msg->read.mackey, sop->mackey, sop->mackeylen))
 		return -EFAULT;
 	return 0;
@@ -247,6 +268,8 @@ long crypto_session_create(struct crypto_file *file, struct session_op *sop,
 	kref_init(&ses->ref);
 	ses->cipher = sop->cipher;
 	ses->mac = sop->mac;
+	if (sop->cipher == CRYPTO_AES_GCM)
+		ses->mac = 0;	/* it has a tag of its own */
 	if (file->crdev->calls)
 		ret = fetch_keys(sop, msg) ?:
 		      remote_create(file, sop, msg, ses);
@@ -291,5 +314,81 @@ long crypto_session_finish(struct crypto_file *file, u32 __user *arg)
 	ret = remote_finish(file, id);
 	crypto_session_leave(file, ses);
 	session_put(ses);
+	return ret;
+}
+
+/**
+ * crypto_session_info - CIOCGSESSINFO
+ * @file:	the open file
+ * @arg:	the program's: the session, and where its names go
+ *
+ * Return: 0 or -errno.
+ */
+long crypto_session_info(struct crypto_file *file,
+			 struct session_info_op __user *arg)
+{
+	struct session_info_op info;
+	struct crypto_session *ses;
+
+	if (copy_from_user(&info, arg, sizeof(info)))
+		return -EFAULT;
+	rcu_read_lock();
+	ses = session_find(file, info.ses);
+	if (ses)
+		crypto_tell(&info, ses->cipher, ses->mac);
+	rcu_read_unlock();
+	if (!ses)
+		return -EINVAL;
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static bool session_exists(struct crypto_file *file, u32 id)
+{
+	bool found;
+
+	rcu_read_lock();
+	found = session_find(file, id);
+	rcu_read_unlock();
+	return found;
+}
+
+/**
+ * crypto_session_copy - CIOCCPHASH
+ * @file:	the open file
+ * @arg:	the program's: which session's hash becomes which other's
+ *
+ * Return: 0 or -errno.
+ */
+long crypto_session_copy(struct crypto_file *file,
+			 const struct cphash_op __user *arg)
+{
+	struct crypto_message *msg;
+	struct cphash_op op;
+	int ret;
+
+	if (copy_from_user(&op, arg, sizeof(op)))
+		return -EFAULT;
+	if (op.dst_ses == op.src_ses)
+		return -EDEADLK;
+	if (!session_exists(file, op.dst_ses) ||
+	    !session_exists(file, op.src_ses))
+		return -ENOENT;
+	if (!file->crdev->calls)
+		return -EINVAL;	/* there is none that hashes */
+	msg = crypto_message_alloc();
+	if (!msg)
+		return -ENOMEM;
+	msg->read.ses = cpu_to_le32(op.dst_ses);
+	msg->read.src_ses = cpu_to_le32(op.src_ses);
+	crypto_message_start(msg, WIRE_COPY, file->handle);
+	crypto_message_read(msg, &msg->read.ses, sizeof(msg->read.ses));
+	crypto_message_read(msg, &msg->read.src_ses, sizeof(msg->read.src_ses));
+	crypto_message_write(msg, &msg->written.result,
+			     sizeof(msg->written.result));
+	ret = crypto_message_run(file->crdev, msg);
+	if (!ret)
+		ret = crypto_message_result(msg, msg->written.result,
+					    sizeof(msg->written.result));
+	crypto_message_put(msg);
 	return ret;
 }
