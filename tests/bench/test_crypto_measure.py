@@ -235,6 +235,12 @@ def test_the_second_device_offers_only_the_reference_wire() -> None:
     assert guest.devices({"path"})[1] == pair
 
 
+def test_only_modules_that_somebody_needs_are_loaded() -> None:
+    assert guest.modules_of([PAIR, OPENSSL]) == []
+    assert guest.modules_of([AES_NI, PAIR]) == ["cbc", "algif_skcipher", "aesni_intel"]
+    assert sorted(guest.modules_of(Contender)) == ["aesni_intel", "algif_skcipher", "cbc", "virtio_crypto"]
+
+
 def parsed(*words: str) -> argparse.Namespace:
     return _parser().parse_args(["bench", "crypto", *words])
 

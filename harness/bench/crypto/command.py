@@ -73,10 +73,10 @@ def crypto(
     negotiated: tuple[str, ...] = ()
     with contextlib.ExitStack() as stack:
         runner = None
-        if any(contender.in_guest for contender, _ in wishes.plan.pairs):
-            with progress.step("booting the guest that has all contenders"):
+        if inside := {contender for contender, _ in wishes.plan.pairs if contender.in_guest}:
+            with progress.step("booting the guest that has the contenders"):
                 room = Room(artifacts, proof, scale)
-                runner, machine = stack.enter_context(guest.running(room, artifacts))
+                runner, machine = stack.enter_context(guest.running(room, artifacts, inside))
                 negotiated = guest.features(machine)
         with progress.step("measuring encryption", at_once=True) as step:
             samples, failures = measure(wishes.plan, runner, HostRunner(programs.host), step)
