@@ -22,6 +22,7 @@
 struct channel {
 	int fd;
 	const struct job *job;
+	size_t most;		/* bytes of one request */
 	struct iovec piece;
 	struct msghdr message;
 	union {
@@ -31,14 +32,13 @@ struct channel {
 };
 
 /* What is said before each operation: encrypt, and with which IV. */
-static void fill_message(struct channel *channel, const struct job *job)
+static void fill_message(struct channel *channel)
 {
 	struct msghdr *message = &channel->message;
 	struct af_alg_iv *iv;
 	struct cmsghdr *part;
 	uint32_t op = ALG_OP_ENCRYPT;
 
-	channel->piece = (struct iovec){job->src, job->size};
 	message->msg_iov = &channel->piece;
 	message->msg_iovlen = 1;
 	message->msg_control = &channel->control;
@@ -98,38 +98,55 @@ static int channel_open(const struct job *job, void **state)
 	if (!channel)
 		return -ENOMEM;
 	channel->job = job;
+	channel->most = job->piece && job->piece < job->size ? job->piece : job->size;
 	channel->fd = bind_to(job->path ? job->path : "cbc(aes)");
-	err = channel->fd < 0 ? channel->fd : make_room(channel->fd, job->size);
+	err = channel->fd < 0 ? channel->fd : make_room(channel->fd, channel->most);
 	if (err) {
 		free(channel);
 		return err;
 	}
-	fill_message(channel, job);
+	fill_message(channel);
 	*state = channel;
 	return 0;
 }
 
-/* An operation is over when all of its bytes are here; the kernel may give them in pieces. */
-static int channel_encrypt(void *state)
+/* One request is over when all of its bytes are here; the kernel may give them in parts. */
+static int request(struct channel *channel, uint8_t *src, uint8_t *dst, size_t size)
 {
-	struct channel *channel = state;
-	const struct job *job = channel->job;
 	size_t got = 0;
 	ssize_t bytes;
 
+	channel->piece = (struct iovec){src, size};
 	/* Not waiting: nobody else reads, so there would never be more room. */
 	bytes = sendmsg(channel->fd, &channel->message, MSG_DONTWAIT);
 	if (bytes < 0)
 		return -errno;
-	if ((size_t)bytes != job->size)
+	if ((size_t)bytes != size)
 		return -EMSGSIZE;
-	while (got < job->size) {
-		bytes = read(channel->fd, job->dst + got, job->size - got);
+	while (got < size) {
+		bytes = read(channel->fd, dst + got, size - got);
 		if (bytes <= 0)
 			return bytes ? -errno : -EPIPE;
 		got += bytes;
 	}
 	return 0;
+}
+
+static int channel_encrypt(void *state)
+{
+	struct channel *channel = state;
+	const struct job *job = channel->job;
+	size_t done, size;
+	int err = 0;
+
+	for (done = 0; done < job->size && !err; done += size) {
+		size = job->size - done < channel->most ? job->size - done : channel->most;
+		/* The first one has the IV; the socket goes on from it for those behind. */
+		channel->message.msg_controllen =
+			done ? CMSG_SPACE(sizeof(uint32_t)) : CONTROL_BYTES;
+		err = request(channel, job->src + done, job->dst + done, size);
+	}
+	return err;
 }
 
 const struct way afalg_way = {"afalg", channel_open, channel_encrypt};

@@ -20,17 +20,18 @@
 
 static const char usage[] =
 "Usage: cryptobench --via WAY [--path PATH] [--size BYTES] [--processes N] [--seconds S]\n"
-"                   [--beside BYTES] [--crc HEX]\n"
+"                   [--beside BYTES] [--piece BYTES] [--crc HEX]\n"
 "       cryptobench --serve\n"
 "\n"
 "Encrypts with AES-128-CBC again and again, and prints one line of JSON.\n"
 "  --via WAY       cryptodev, afalg; on a host also libcrypto, devcrypto\n"
 "  --path PATH     the device node, or the algorithm's name for AF_ALG\n"
 "  --beside BYTES  one more process, not counted, with requests of this size\n"
+"  --piece BYTES   AF_ALG is given no more at once: some ciphers take no more\n"
 "  --crc HEX       CRC-32 of the right ciphertext: with another nothing is timed\n"
 "  --serve         read lines with such options from standard input\n";
 
-enum { VIA = 1, WHERE, SIZE, PROCESSES, SECONDS, BESIDE, CRC, SERVE, HELP };
+enum { VIA = 1, WHERE, SIZE, PROCESSES, SECONDS, BESIDE, PIECE, CRC, SERVE, HELP };
 
 static const struct option long_options[] = {
 	{"via", required_argument, NULL, VIA},
@@ -39,6 +40,7 @@ static const struct option long_options[] = {
 	{"processes", required_argument, NULL, PROCESSES},
 	{"seconds", required_argument, NULL, SECONDS},
 	{"beside", required_argument, NULL, BESIDE},
+	{"piece", required_argument, NULL, PIECE},
 	{"crc", required_argument, NULL, CRC},
 	{"serve", no_argument, NULL, SERVE},
 	{"help", no_argument, NULL, HELP},
@@ -104,6 +106,8 @@ static bool take(struct options *options, int option)
 		return seconds(optarg, &options->seconds);
 	case BESIDE:
 		return block_multiple(optarg, &options->beside);
+	case PIECE:
+		return block_multiple(optarg, &options->piece);
 	case CRC:
 		if (!number(optarg, 16, UINT32_MAX, &value))
 			return false;

@@ -25,6 +25,7 @@ struct job {
 	const char *path;	/* device node, or name of an algorithm; NULL for the usual */
 	uint8_t *src, *dst;
 	size_t size;
+	size_t piece;		/* bytes that AF_ALG is given at once; 0 for all */
 };
 
 /*
@@ -44,7 +45,7 @@ extern const struct way cryptodev_way, afalg_way;
 struct options {
 	const struct way *way;
 	const char *path;
-	size_t size;
+	size_t size, piece;
 	unsigned int processes;
 	double seconds;
 	size_t beside;		/* size of the requests of one more process; 0 for none */

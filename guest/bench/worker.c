@@ -54,9 +54,10 @@ static void fill_source(uint8_t *src, size_t size)
 		src[i] = i + (i >> 8) + (i >> 16);
 }
 
-static int make_job(struct job *job, const char *path, size_t size)
+static int make_job(struct job *job, const struct options *options, size_t size)
 {
-	job->path = path;
+	job->path = options->path;
+	job->piece = options->piece;
 	job->size = size;
 	if (posix_memalign((void **)&job->src, PAGE_BYTES, size) ||
 	    posix_memalign((void **)&job->dst, PAGE_BYTES, size))
@@ -141,7 +142,7 @@ int work(const struct options *options, size_t size, bool check, int ready, int 
 	char nothing;
 	int err;
 
-	err = make_job(&job, options->path, size);
+	err = make_job(&job, options, size);
 	if (err)
 		return fail(outcome, "getting memory", err);
 	err = way->open(&job, &state);

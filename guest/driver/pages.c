@@ -4,6 +4,7 @@
  * them, or copies of what they hold.
  */
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/slab.h>
 
 #include "driver.h"
@@ -77,16 +78,29 @@ static struct scatterlist *pieces_set(struct scatterlist *sg,
 	return sg;
 }
 
-static int pin(const void __user *start, unsigned int n, unsigned int flags,
-	       struct page **pages)
+/* What the device writes must stay the program's, also across a fork. */
+static int pin(void __user *start, unsigned int n, struct page **pages)
 {
 	int got = pin_user_pages_fast((unsigned long)start & PAGE_MASK, n,
-				      flags, pages);
+				      FOLL_WRITE, pages);
 
 	if (likely(got == n))
 		return 0;
 	if (got > 0)
 		unpin_user_pages(pages, got);
+	return -EFAULT;
+}
+
+/* For what it reads a reference will do, and is had in half the time. */
+static int hold(const void __user *start, unsigned int n, struct page **pages)
+{
+	int got = get_user_pages_fast((unsigned long)start & PAGE_MASK, n, 0,
+				      pages);
+
+	if (likely(got == n))
+		return 0;
+	if (got > 0)
+		release_pages(pages, got);
 	return -EFAULT;
 }
 
@@ -104,13 +118,13 @@ static int pin_all(struct crypto_call *call, const u8 __user *src, size_t len,
 	if (in_place)
 		out = 0;
 	if (out) {
-		ret = pin(src, out, 0, call->pages);
+		ret = hold(src, out, call->pages);
 		if (ret)
 			return ret;
 		call->src_pages = out;
 	}
 	if (in) {
-		ret = pin(dst, in, FOLL_WRITE, call->pages + out);
+		ret = pin(dst, in, call->pages + out);
 		if (ret)
 			return ret;
 		call->dst_pages = in;
@@ -177,7 +191,7 @@ unpin:
 void crypto_call_unpin(struct crypto_call *call)
 {
 	if (call->src_pages)
-		unpin_user_pages(call->pages, call->src_pages);
+		release_pages(call->pages, call->src_pages);
 	if (call->dst_pages)
 		unpin_user_pages_dirty_lock(call->pages + call->src_pages,
 					    call->dst_pages, true);

@@ -9,17 +9,26 @@ from __future__ import annotations
 
 import enum
 import struct
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import ClassVar, Self
 
-_WRITE, _READ = 1, 2
+WRITE, READ = 1, 2
 _SIZE_SHIFT, _DIRECTION_SHIFT = 16, 30
 _U32 = 4
+
+SIOP_FLAG_KERNEL_DRIVER_ONLY = 1
+MAX_KEY_BYTES = 64
+MAX_MACKEY_BYTES = 512
+MAX_IV_BYTES = 16
+MAX_DIGEST_BYTES = 64
+NAME_BYTES = 64
+"""The longest key of a cipher, key of a mac, IV, digest; and what a name takes in ``session_info_op``."""
 
 
 class Cipher(enum.IntEnum):
     """Numbers of ciphers: ``session_op.cipher``."""
 
+    DES3_CBC = 2
     AES_CBC = 11
     NULL = 16
     AES_CTR = 21
@@ -33,9 +42,16 @@ class Mac(enum.IntEnum):
 
     MD5_HMAC = 6
     SHA1_HMAC = 7
+    MD5 = 13
     SHA1 = 14
     SHA2_256_HMAC = 18
+    SHA2_384_HMAC = 19
+    SHA2_512_HMAC = 20
+    SHA2_224 = 103
     SHA2_256 = 104
+    SHA2_384 = 105
+    SHA2_512 = 106
+    SHA2_224_HMAC = 107
 
 
 class Op(enum.IntEnum):
@@ -46,7 +62,7 @@ class Op(enum.IntEnum):
 
 
 class CopFlag(enum.IntFlag):
-    """``crypt_op.flags``."""
+    """``crypt_op.flags`` and ``crypt_auth_op.flags``."""
 
     UPDATE = 1
     FINAL = 2
@@ -81,9 +97,7 @@ class SessionOp:
 
     def pack(self) -> bytes:
         """Return the 48 bytes of the structure, padding zero; raise ``struct.error`` for a field too big."""
-        return self._layout.pack(
-            self.cipher, self.mac, self.keylen, self.key, self.mackeylen, self.mackey, self.ses
-        )  # fmt: skip
+        return self._layout.pack(*astuple(self))
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
@@ -117,9 +131,7 @@ class CryptOp:
 
     def pack(self) -> bytes:
         """Return the 48 bytes of the structure, padding zero; raise ``struct.error`` for a field too big."""
-        return self._layout.pack(
-            self.ses, self.op, self.flags, self.len, self.src, self.dst, self.mac, self.iv
-        )  # fmt: skip
+        return self._layout.pack(*astuple(self))
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
@@ -127,33 +139,132 @@ class CryptOp:
         return cls(*cls._layout.unpack(data))
 
 
-def _number(direction: int, number: int, size: int) -> int:
-    """Put an ioctl number of letter ``c`` together, as ``_IOC`` does."""
+@dataclass(frozen=True)
+class CryptAuthOp:
+    """``struct crypt_auth_op``: what CIOCAUTHCRYPT takes.
+
+    Attributes:
+        ses: the session's id.
+        op: see :class:`Op`.
+        flags: see :class:`CopFlag`.
+        len: bytes of source; afterwards bytes of result.
+        auth_len: bytes at ``auth_src``.
+        auth_src, src, dst, tag: addresses in the caller's memory.
+        tag_len: bytes of tag, 0 for the session's own; afterwards how many there were.
+        iv: an address in the caller's memory.
+        iv_len: means nothing: an IV has the length that its algorithm says.
+    """
+
+    ses: int = 0
+    op: int = 0
+    flags: int = 0
+    len: int = 0
+    auth_len: int = 0
+    auth_src: int = 0
+    src: int = 0
+    dst: int = 0
+    tag: int = 0
+    tag_len: int = 0
+    iv: int = 0
+    iv_len: int = 0
+
+    _layout: ClassVar[struct.Struct] = struct.Struct("<IHHIIQQQQIxxxxQIxxxx")
+    SIZE: ClassVar[int] = 72
+
+    def pack(self) -> bytes:
+        """Return the 72 bytes of the structure, padding zero; raise ``struct.error`` for a field too big."""
+        return self._layout.pack(*astuple(self))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Read the 72 bytes of the structure; raise ``struct.error`` for another length."""
+        return cls(*cls._layout.unpack(data))
+
+
+@dataclass(frozen=True)
+class SessionInfoOp:
+    """``struct session_info_op``: what CIOCGSESSINFO takes; the same for 32-bit programs.
+
+    Attributes:
+        ses: the session's id.
+        cipher, cipher_driver, mac, mac_driver: names of the algorithms and of who does them, as 64 bytes that
+            end in zeros.
+        alignmask: addresses with none of these bits are worked on fastest.
+        flags: bit 0: a driver that only the kernel has.
+    """
+
+    ses: int = 0
+    cipher: bytes = b""
+    cipher_driver: bytes = b""
+    mac: bytes = b""
+    mac_driver: bytes = b""
+    alignmask: int = 0
+    flags: int = 0
+
+    _layout: ClassVar[struct.Struct] = struct.Struct("<I64s64s64s64sHxxI")
+    SIZE: ClassVar[int] = 268
+
+    def pack(self) -> bytes:
+        """Return the 268 bytes of the structure; raise ``ValueError`` for a name with more than 64 bytes."""
+        if max(map(len, (self.cipher, self.cipher_driver, self.mac, self.mac_driver))) > NAME_BYTES:
+            raise ValueError(f"a name has at most {NAME_BYTES} bytes")
+        return self._layout.pack(*astuple(self))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Read the 268 bytes of the structure, names up to a zero; raise ``struct.error`` for other sizes."""
+        ses, *names, alignmask, flags = cls._layout.unpack(data)
+        cipher, cipher_driver, mac, mac_driver = (name.partition(b"\0")[0] for name in names)
+        return cls(ses, cipher, cipher_driver, mac, mac_driver, alignmask, flags)
+
+
+@dataclass(frozen=True)
+class HashCopyOp:
+    """``struct cphash_op``: what CIOCCPHASH takes, the ids of two sessions."""
+
+    dst_ses: int = 0
+    src_ses: int = 0
+
+    _layout: ClassVar[struct.Struct] = struct.Struct("<II")
+    SIZE: ClassVar[int] = 8
+
+    def pack(self) -> bytes:
+        """Return the 8 bytes of the structure; raise ``struct.error`` for a field too big."""
+        return self._layout.pack(self.dst_ses, self.src_ses)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Read the 8 bytes of the structure; raise ``struct.error`` for another length."""
+        return cls(*cls._layout.unpack(data))
+
+
+def ioctl_number(direction: int, number: int, size: int) -> int:
+    """Put an ioctl number of letter ``c`` together, as ``_IOC`` does.
+
+    Args:
+        direction: :data:`WRITE` for an argument that is read, :data:`READ` for one that is written, or both.
+        number: the last byte.
+        size: of the argument in bytes.
+    """
     return direction << _DIRECTION_SHIFT | size << _SIZE_SHIFT | ord("c") << 8 | number
 
 
-# The sizes of the arguments that nothing here packs, from their fields.
+# The size of the one argument that nothing here packs, from its fields.
 # crypt_kop: u32, u32, u16, u16, u32, then eight parameters of a pointer and a u32.
 _KEY_OP = struct.calcsize("<IIHHI" + 8 * "QIxxxx")
-# session_info_op: u32, two algorithms of two names of 64 bytes each, u16, u32.
-_SESSION_INFO_OP = struct.calcsize("<I64s64s64s64sHxxI")
-# crypt_auth_op: ses, op, flags, len, auth_len; auth_src, src, dst, tag; tag_len; iv; iv_len.
-_CRYPT_AUTH_OP = struct.calcsize("<IHHIIQQQQIxxxxQIxxxx")
-# cphash_op: two session ids.
-_HASH_COPY_OP = struct.calcsize("<II")
 
 
 class Ioctl(enum.IntEnum):
     """Raw ioctl numbers, as the C field of the wire and the second argument of ``ioctl`` carry them."""
 
-    CRIOGET = _number(_READ | _WRITE, 101, _U32)
-    CIOCGSESSION = _number(_READ | _WRITE, 102, SessionOp.SIZE)
-    CIOCFSESSION = _number(_WRITE, 103, _U32)
-    CIOCCRYPT = _number(_READ | _WRITE, 104, CryptOp.SIZE)
-    CIOCKEY = _number(_READ | _WRITE, 105, _KEY_OP)
-    CIOCASYMFEAT = _number(_READ, 106, _U32)
-    CIOCGSESSINFO = _number(_READ | _WRITE, 107, _SESSION_INFO_OP)
-    CIOCAUTHCRYPT = _number(_READ | _WRITE, 109, _CRYPT_AUTH_OP)
-    CIOCASYNCCRYPT = _number(_WRITE, 110, CryptOp.SIZE)
-    CIOCASYNCFETCH = _number(_READ, 111, CryptOp.SIZE)
-    CIOCCPHASH = _number(_WRITE, 112, _HASH_COPY_OP)
+    CRIOGET = ioctl_number(READ | WRITE, 101, _U32)
+    CIOCGSESSION = ioctl_number(READ | WRITE, 102, SessionOp.SIZE)
+    CIOCFSESSION = ioctl_number(WRITE, 103, _U32)
+    CIOCCRYPT = ioctl_number(READ | WRITE, 104, CryptOp.SIZE)
+    CIOCKEY = ioctl_number(READ | WRITE, 105, _KEY_OP)
+    CIOCASYMFEAT = ioctl_number(READ, 106, _U32)
+    CIOCGSESSINFO = ioctl_number(READ | WRITE, 107, SessionInfoOp.SIZE)
+    CIOCAUTHCRYPT = ioctl_number(READ | WRITE, 109, CryptAuthOp.SIZE)
+    CIOCASYNCCRYPT = ioctl_number(WRITE, 110, CryptOp.SIZE)
+    CIOCASYNCFETCH = ioctl_number(READ, 111, CryptOp.SIZE)
+    CIOCCPHASH = ioctl_number(WRITE, 112, HashCopyOp.SIZE)

@@ -2,114 +2,58 @@
 """The semantics of /dev/crypto: an open file, its sessions, and the errno of every call.
 
 The authority is cryptodev-linux 1.14 (``ioctl.c``: ``crypto_create_session``, ``crypto_finish_session``,
-``fill_kcop_from_cop``; ``main.c``: ``crypto_run``).  Where it crashes on bad input this model gives an error.
+``fill_kcop_from_cop``; ``main.c``: ``crypto_run``; ``authenc.c``: ``crypto_auth_run``).  Where it crashes on
+bad input this model gives an error.
 
 The order of the checks is part of the semantics, since a call can be wrong in two ways at once:
 
 * CIOCGSESSION: no algorithm at all, unknown cipher, unknown mac, key too long for any cipher (EINVAL); the
-  key's address (EFAULT); its length for this cipher, mac key too long (EINVAL); the mac key's address
-  (EFAULT).
-* CIOCCRYPT: the session (EINVAL), the IV's address (EFAULT), op, whole blocks (EINVAL).  From here on a given
-  IV is the session's, whatever comes next.  Then the addresses of source, destination and digest (EFAULT).
+  key's address (EFAULT); its length for this cipher, any mac key beside an AEAD cipher, mac key too long
+  (EINVAL); the mac key's address (EFAULT).
+* CIOCCRYPT: the session (EINVAL), the IV's address (EFAULT), op, an AEAD cipher, whole blocks (EINVAL).  From
+  here on a given IV is the session's, whatever comes next.  Then the addresses of source, destination and
+  digest (EFAULT).
+* CIOCAUTHCRYPT: the session, TLS or SRTP not in place (EINVAL); the IV's address (EFAULT); op, no cipher
+  (EINVAL).  From here on a given IV is the session's, and its hash starts anew.  Then everything about
+  lengths (EINVAL), every address (EFAULT), and what was changed on its way (EBADMSG).
+* CIOCCPHASH: twice the same session (EDEADLK), one that is unknown (ENOENT), hashes that differ (EINVAL).
+
+A call that fails writes nothing, except that the address of CIOCCRYPT's digest is used last.
 """
 
 from __future__ import annotations
 
-import enum
 import errno
-import hashlib
-import hmac
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.reference.abi import Cipher, CopFlag, Mac, Op
-from harness.reference.cipher import BLOCK_BYTES, KEY_BYTES, aes_cbc, next_iv
+from harness.reference import authenticating, crypting
+from harness.reference.abi import MAX_KEY_BYTES, MAX_MACKEY_BYTES, Cipher, Mac
+from harness.reference.algorithms import ALGORITHMS
+from harness.reference.calls import Answer, Pointer, Refused, SessionInfo, require, size_of
+from harness.reference.state import Session, make_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_KEY_BYTES = 64
-MAX_MACKEY_BYTES = 512
-
-_HASH_NAMES = {
-    Mac.SHA1: "sha1",
-    Mac.SHA2_256: "sha256",
-    Mac.MD5_HMAC: "md5",
-    Mac.SHA1_HMAC: "sha1",
-    Mac.SHA2_256_HMAC: "sha256",
-}
-_KEYED = frozenset({Mac.MD5_HMAC, Mac.SHA1_HMAC, Mac.SHA2_256_HMAC})
+__all__ = [
+    "ALL",
+    "MAX_KEY_BYTES",
+    "MAX_MACKEY_BYTES",
+    "REFERENCE_WIRE",
+    "Answer",
+    "OpenFile",
+    "Pointer",
+    "SessionInfo",
+]
 
 REFERENCE_WIRE: frozenset[Cipher | Mac] = frozenset({Cipher.AES_CBC})
 """What the reference wire can carry, and so what a guest has without extensions."""
 
-ALL: frozenset[Cipher | Mac] = REFERENCE_WIRE | frozenset(_HASH_NAMES)
+ALL: frozenset[Cipher | Mac] = frozenset(each.number for each in ALGORITHMS.values())
 """Everything that this model knows."""
 
-
-class Pointer(enum.Enum):
-    """Addresses in user memory that are no buffer."""
-
-    NULL = "null"
-    BAD = "bad"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a call gives back.
-
-    Attributes:
-        errno: 0 for success.
-        ses: the id of the session that was made.
-        dst: what was written to the destination, None if it was left as it was.
-        iv: what was copied to ``*iv``, None if it was left as it was.
-        mac: the digest that was written to ``*mac``, None if there was none.
-    """
-
-    errno: int
-    ses: int | None = None
-    dst: bytes | None = None
-    iv: bytes | None = None
-    mac: bytes | None = None
-
-
-class _Refused(Exception):  # noqa: N818 -- never leaves this module
-    """Ends a call with an errno."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.errno = number
-
-
-def _read(pointer: bytes | Pointer, length: int) -> bytes:
-    """Copy ``length`` bytes from user memory: EFAULT unless they are there; nothing is always there."""
-    if length == 0:
-        return b""
-    if isinstance(pointer, Pointer):
-        raise _Refused(errno.EFAULT)
-    if len(pointer) < length:
-        raise ValueError(f"the model was given {len(pointer)} bytes where the call reads {length}")
-    return pointer[:length]
-
-
-@dataclass
-class _Session:
-    key: bytes
-    mac: Mac | None
-    mackey: bytes
-    has_cipher: bool
-    iv: bytes = bytes(BLOCK_BYTES)
-    hashed: bytes = b""
-    finished: bool = False
-
-    def digest(self) -> bytes:
-        """Return hash or HMAC (FIPS 180-4, FIPS 198-1) of what was taken in since the last start."""
-        assert self.mac is not None  # noqa: S101 -- only asked for hash sessions
-        name = _HASH_NAMES[self.mac]
-        if self.mac in _KEYED:
-            return hmac.digest(self.mackey, self.hashed, name)
-        return hashlib.new(name, self.hashed).digest()
+_LAST_ID = 0xFFFFFFFF
 
 
 class OpenFile:
@@ -122,11 +66,11 @@ class OpenFile:
 
         Args:
             algorithms: those that exist here; a known one that is missing is EINVAL.
-            ids: gives candidates for session ids; random u32 by default.
+            ids: gives candidates for session ids; random u32 by default.  0 is never taken.
         """
         self._algorithms = algorithms
         self._ids = ids or (lambda: secrets.randbits(32))
-        self._sessions: dict[int, _Session] = {}
+        self._sessions: dict[int, Session] = {}
 
     @property
     def sessions(self) -> frozenset[int]:
@@ -156,53 +100,19 @@ class OpenFile:
             The id, or EINVAL or EFAULT.
 
         Raises:
-            ValueError: the adopted id is no u32, or a session of this open file already has it.
+            ValueError: the adopted id is 0 or no u32, or a session of this open file already has it.
         """
-        keylen = (0 if isinstance(key, Pointer) else len(key)) if keylen is None else keylen
-        if mackeylen is None:
-            mackeylen = 0 if isinstance(mackey, Pointer) else len(mackey)
+        lengths = size_of(key, keylen), size_of(mackey, mackeylen)
         try:
-            made = self._make(cipher, key, keylen, mac, mackey, mackeylen)
-        except _Refused as refusal:
+            made = make_session(self._algorithms, cipher, key, lengths[0], mac, mackey, lengths[1])
+        except Refused as refusal:
             return Answer(refusal.errno)
-        if ses is not None and (ses in self._sessions or not 0 <= ses <= 0xFFFFFFFF):
+        if ses is not None and (ses in self._sessions or not 0 < ses <= _LAST_ID):
             raise ValueError(f"{ses:#x} cannot be the id of a new session")
-        while ses is None or ses in self._sessions:
-            ses = self._ids() & 0xFFFFFFFF
+        while not ses or ses in self._sessions:
+            ses = self._ids() & _LAST_ID
         self._sessions[ses] = made
         return Answer(0, ses=ses)
-
-    def _make(
-        self,
-        cipher: int,
-        key: bytes | Pointer,
-        keylen: int,
-        mac: int,
-        mackey: bytes | Pointer,
-        mackeylen: int,
-    ) -> _Session:
-        if cipher == 0 and mac == 0:
-            raise _Refused(errno.EINVAL)
-        known: set[int] = {int(number) for number in self._algorithms}
-        macs = {int(number) for number in Mac}
-        if cipher and (cipher not in known or cipher in macs):
-            raise _Refused(errno.EINVAL)
-        if mac and (mac not in known or mac not in macs):
-            raise _Refused(errno.EINVAL)
-        secret = b""
-        if cipher:
-            if keylen > MAX_KEY_BYTES:
-                raise _Refused(errno.EINVAL)
-            secret = _read(key, keylen)
-            if keylen not in KEY_BYTES:
-                raise _Refused(errno.EINVAL)
-        macsecret = b""
-        if mac:
-            if mackeylen > MAX_MACKEY_BYTES:
-                raise _Refused(errno.EINVAL)
-            if mac in _KEYED:
-                macsecret = _read(mackey, mackeylen)
-        return _Session(secret, Mac(mac) if mac else None, macsecret, has_cipher=bool(cipher))
 
     def fsession(self, ses: int) -> Answer:
         """CIOCFSESSION: free a session; an unknown id is success too (their ENOENT branch is dead code)."""
@@ -223,18 +133,20 @@ class OpenFile:
     ) -> Answer:
         """CIOCCRYPT: encrypt, decrypt or hash.
 
+        A digest is due unless UPDATE says that more will come, with FINAL always, and always without data.
+
         Args:
             ses: the session's id.
             op: :class:`~harness.reference.abi.Op`; anything else is refused.
             src: the source bytes, or a pointer that is none.
-            iv: the 16 bytes at ``*iv``; NULL goes on from the session's last IV.
+            iv: the bytes at ``*iv``, as many as the cipher's IV has; NULL goes on from the session's last IV.
             length: ``len`` in bytes, where it is not the source's own.
             dst, mac: None for buffers that are there, else a pointer that is none.
             flags: :class:`~harness.reference.abi.CopFlag`.
 
         Returns:
             What was written where, or EINVAL or EFAULT.  EFAULT for ``mac`` comes when the destination has
-            already been written.
+            been written.
 
         Raises:
             ValueError: fewer bytes were given than the call would read.
@@ -242,46 +154,95 @@ class OpenFile:
         session = self._sessions.get(ses)
         if session is None:
             return Answer(errno.EINVAL)
-        size = (0 if isinstance(src, Pointer) else len(src)) if length is None else length
         try:
-            reads_iv = session.has_cipher and iv is not Pointer.NULL
-            given = _read(iv, BLOCK_BYTES) if reads_iv else None
-            if op not in (Op.ENCRYPT, Op.DECRYPT) or (session.has_cipher and size % BLOCK_BYTES):
-                raise _Refused(errno.EINVAL)
-            if given is not None:
-                session.iv = given
-            return self._run(session, op, src, size, dst, mac, flags, writes_iv=given is not None)
-        except _Refused as refusal:
+            return crypting.crypt(
+                session, op, src, iv=iv, length=length, dst=dst, flags=flags, mac=mac
+            )  # fmt: skip
+        except Refused as refusal:
             return Answer(refusal.errno)
 
-    @staticmethod
-    def _run(
-        session: _Session,
+    def authcrypt(
+        self,
+        ses: int,
         op: int,
         src: bytes | Pointer,
-        size: int,
-        dst: Pointer | None,
-        mac: Pointer | None,
-        flags: int,
         *,
-        writes_iv: bool,
+        auth: bytes | Pointer = Pointer.NULL,
+        auth_len: int | None = None,
+        src_at: int | None = None,
+        iv: bytes | Pointer = Pointer.NULL,
+        length: int | None = None,
+        dst: Pointer | None = None,
+        tag: bytes | Pointer | None = None,
+        tag_len: int = 0,
+        flags: int = 0,
+        in_place: bool | None = None,
     ) -> Answer:
-        # A digest that was taken leaves nothing to go on from, so what follows it starts anew too.
-        if session.mac and (flags == 0 or flags & CopFlag.RESET or session.finished):
-            session.hashed, session.finished = b"", False
-        data = _read(src, size)
-        if size and session.has_cipher and dst is not None:
-            raise _Refused(errno.EFAULT)
-        out = None
-        if size and session.has_cipher:
-            out = aes_cbc(op, session.key, session.iv, data)
-            session.iv = next_iv(op, session.iv, data, out)
-        # Encryption hashes what goes in, decryption what comes out: always the plaintext.
-        session.hashed += out if out is not None and op == Op.DECRYPT else data
-        digest = None
-        if session.mac and (flags & CopFlag.FINAL or not flags & CopFlag.UPDATE):
-            digest, session.finished = session.digest(), True
-            if mac is not None:
-                return Answer(errno.EFAULT, dst=out)
-        written = session.iv if writes_iv and flags & CopFlag.WRITE_IV else None
-        return Answer(0, dst=out, iv=written, mac=digest)
+        """CIOCAUTHCRYPT: encrypt or decrypt with a proof that nothing was changed, in one of three ways.
+
+        Without a flag, an AEAD cipher: ``src`` is plaintext, or ciphertext and tag; so is the destination.
+
+        AEAD_TLS: a record in place.  What is encrypted is ``src``, the mac of ``auth`` and ``src``, and
+        padding to whole blocks, of at least one byte (of none for a stream).  Decryption writes all that it
+        decrypted, and ``length`` tells where the plaintext in it ends.
+
+        AEAD_SRTP: a packet in place.  ``auth`` is the packet, ``src`` the part of it from ``src_at`` on.  The
+        tag, the mac of the packet with its part encrypted, has a place of its own.
+
+        Args:
+            ses: the session's id.
+            op: :class:`~harness.reference.abi.Op`; anything else is refused.
+            src: the source bytes, or a pointer that is none.
+            auth: what is authenticated, or a pointer that is none.
+            auth_len: its bytes, where they are not its own.
+            src_at: bytes of ``auth`` before ``src``, may be negative; None if it is somewhere else.
+            iv: the bytes at ``*iv``, as many as the cipher's IV has; NULL goes on from the session's last IV.
+            length: ``len`` in bytes, where it is not the source's own.
+            dst: None for a destination that is there, else a pointer that is none.
+            tag: SRTP's, the bytes to decrypt with; None for a place that is there, or a pointer that is none.
+            tag_len: in bytes, 0 for the session's own.
+            flags: :class:`~harness.reference.abi.CopFlag`.
+            in_place: whether source and destination are the same; None for what the flags ask for.
+
+        Returns:
+            What was written where, or EINVAL, EFAULT or EBADMSG.
+
+        Raises:
+            ValueError: fewer bytes were given than the call would read, or ``auth`` has not ``src`` there.
+        """
+        session = self._sessions.get(ses)
+        if session is None:
+            return Answer(errno.EINVAL)
+        where = authenticating.Places(src, auth, src_at, iv, dst, tag)
+        lengths = authenticating.Lengths(size_of(src, length), size_of(auth, auth_len), tag_len)
+        try:
+            return authenticating.authcrypt(session, op, flags, where, lengths, in_place=in_place)
+        except Refused as refusal:
+            return Answer(refusal.errno)
+
+    def cphash(self, dst_ses: int, src_ses: int) -> Answer:
+        """CIOCCPHASH: what one session has taken in becomes what the other has.
+
+        A keyed hash goes on from the other's key as well, and ends with its own (Linux, ``hmac_import``).
+
+        Returns:
+            Success, EDEADLK, ENOENT or EINVAL.
+        """
+        to, source = self._sessions.get(dst_ses), self._sessions.get(src_ses)
+        try:
+            require(dst_ses != src_ses, errno.EDEADLK)
+            if to is None or source is None:
+                raise Refused(errno.ENOENT)
+            require(to.mac is not None and to.mac is source.mac)
+        except Refused as refusal:
+            return Answer(refusal.errno)
+        to.hashed = source.hashed
+        return Answer(0)
+
+    def sessinfo(self, ses: int) -> Answer:
+        """CIOCGSESSINFO: the names of a session's algorithms, or EINVAL."""
+        session = self._sessions.get(ses)
+        if session is None:
+            return Answer(errno.EINVAL)
+        cipher = session.cipher.name if session.cipher else None
+        return Answer(0, info=SessionInfo(cipher, session.mac.name if session.mac else None))

@@ -111,6 +111,8 @@ def test_no_data_still_gives_the_digest(file: OpenFile) -> None:
     assert file.crypt(SES, 0, BAD, length=0, dst=BAD).mac == sha1(b"")
     file.crypt(SES, 0, b"abc", flags=UPDATE)
     assert file.crypt(SES, 0, NULL, length=0, flags=FINAL).mac == sha1(b"abc")
+    file.crypt(SES, 0, b"abc", flags=UPDATE)
+    assert file.crypt(SES, 0, NULL, length=0, flags=UPDATE).mac == sha1(b"abc")
 
 
 @pytest.mark.parametrize("pointer", [NULL, BAD])
@@ -153,7 +155,7 @@ def test_any_sequence_of_flags(calls: list[tuple[bytes, int]]) -> None:
         if flags == 0 or flags & 64:
             since.clear()
         since.append(data)
-        due = flags & 2 or not flags & 1
+        due = flags & 2 or not flags & 1 or not data
         assert file.crypt(SES, 0, data, flags=flags).mac == (sha1(b"".join(since)) if due else None)
         if due:
             since.clear()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The right answer, of the reference model; and how cryptobench is asked, which holds every first answer to it."""
+"""The reference model's answer, and how cryptobench is asked: it holds every first answer to that."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from harness.artifacts import Artifacts, Kernel, QemuBuild
     from harness.machine import VirtualMachine
+    from harness.machine.remote import RemoteProcess
     from harness.room import Room
 
 CPUS = 2
@@ -78,8 +79,12 @@ def running(room: Room, artifacts: Artifacts) -> Iterator[tuple[GuestRunner, Vir
         machine.succeed(f"echo {_OPTIONS_BYTES} >/proc/sys/net/core/optmem_max")
         program = artifacts.bench_programs().guest.read_bytes()
         machine.succeed(f"cat >{_PROGRAM} && chmod 755 {_PROGRAM}", stdin=program)
-        with machine.process(f"exec {_PROGRAM} --serve") as bench:
-            yield GuestRunner(bench, lambda: process_cpu_seconds(machine.pid)), machine
+        with contextlib.ExitStack() as stack:
+
+            def start() -> RemoteProcess:
+                return stack.enter_context(machine.process(f"exec {_PROGRAM} --serve"))
+
+            yield GuestRunner(start, lambda: process_cpu_seconds(machine.pid)), machine
 
 
 def _load(machine: VirtualMachine, kernel: Kernel) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from harness.bench.crypto.answer import options_of
 from harness.bench.crypto.contenders import Case, Contender
 from harness.bench.crypto.figures import ContenderError, Sample
+from harness.errors import WaitTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,13 +46,20 @@ class Bench(Protocol):
 class GuestRunner:
     """Runs it in a guest; it reads the clock of QEMU's processor time around each run."""
 
-    def __init__(self, bench: Bench, cpu_seconds: Callable[[], float]) -> None:
-        self._bench, self._cpu_seconds = bench, cpu_seconds
+    def __init__(self, start: Callable[[], Bench], cpu_seconds: Callable[[], float]) -> None:
+        """Use what ``start`` starts; it is called again when a run never ended."""
+        self._start, self._cpu_seconds = start, cpu_seconds
+        self._bench = start()
 
     def __call__(self, options: Sequence[str], seconds: float) -> Sample:
         """See :class:`Runner`."""
         begun, used = time.monotonic(), self._cpu_seconds()
-        line = self._bench.ask(" ".join(options), timeout=seconds + RUN_SECONDS)
+        try:
+            line = self._bench.ask(" ".join(options), timeout=seconds + RUN_SECONDS)
+        except WaitTimeoutError as error:
+            # It may be stuck in the kernel, where nobody can end it.
+            self._bench = self._start()
+            raise ContenderError("measuring", "it did not come to an end") from error
         used = self._cpu_seconds() - used
         return Sample.parse(line, used / (time.monotonic() - begun))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -39,37 +40,40 @@ def time_text(microseconds: float) -> str:
 def table(figures: Figures) -> Group:
     """Return what rich prints: the conditions, a row for each size and contender, failures, the ratios."""
     heading = [figures.conditions.accelerator_proof, *figures.conditions.lines(), *_feature_lines(figures)]
+    legend = "x N: N processes; host, guest: processors that were busy there"
     # As Text: what a program said may look like rich's markup.
-    return Group(*map(Text, heading), _speeds(figures), *map(Text, _failures(figures)), _goals(figures))
+    return Group(
+        *map(Text, (*heading, legend)), _speeds(figures), *map(Text, _failures(figures)), _goals(figures)
+    )
 
 
 def _feature_lines(figures: Figures) -> list[str]:
-    found = zip(("our pair", "reference wire"), figures.conditions.features, strict=False)
+    names = (Contender.PAIR, Contender.REFERENCE_WIRE)
     return [
-        f"negotiated, {name}: bits {', '.join(str(bit) for bit, on in enumerate(bits) if on == '1') or 'none'}"
-        for name, bits in found
+        f"negotiated, {who.label}: bits {', '.join(_bits(shown)) or 'none'}"
+        for who, shown in zip(names, figures.conditions.features, strict=False)
     ]
 
 
+def _bits(shown: str) -> list[str]:
+    return [str(bit) for bit, on in enumerate(shown) if on == "1"]
+
+
 def _speeds(figures: Figures) -> Table:
-    """Return the rows: latencies and processors of one process, where it was measured."""
+    """Return the rows; latencies and processors are those of the fewest processes that were measured."""
     counts = sorted({case.processes for case in figures.cases if not case.beside})
-    rows = Table()
-    rows.add_column("size", no_wrap=True)
-    rows.add_column("contender", no_wrap=True)
-    names = [f"{count} proc." for count in counts]
-    for name in (*names, "p50", "p99", "host CPU", "guest CPU"):
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    rows.add_column("AES-128-CBC", no_wrap=True)
+    for name in (*(f"x {count}" for count in counts), "p50", "p99", "host", "guest"):
         rows.add_column(name, justify="right", no_wrap=True)
-    for kind in sorted({(case.size, case.beside) for case in figures.cases}):
-        for number, contender in enumerate(figures.contenders):
-            cells = [
-                *(_speed(figures, contender, Case(kind[0], count, kind[1])) for count in counts),
-                *_details(figures, contender, Case(kind[0], counts[0] if counts else 1, kind[1])),
-            ]
-            if kind[1] and all(cell == NOTHING for cell in cells):
-                continue
-            rows.add_row(_kind_text(*kind) if not number else "", contender.label, *cells)
-        rows.add_section()
+    for size, beside in sorted({(case.size, case.beside) for case in figures.cases}):
+        rows.add_row(Text(_kind_text(size, beside), style="bold"))
+        for contender in figures.contenders:
+            cases = [Case(size, count, beside) for count in counts]
+            measured = next((case for case in cases if (contender, case) in figures.samples), None)
+            if measured is not None:
+                speeds = (_speed(figures, contender, case) for case in cases)
+                rows.add_row(f"  {contender.label}", *speeds, *_details(figures, contender, measured))
     return rows
 
 
@@ -103,7 +107,7 @@ def _failures(figures: Figures) -> list[str]:
 
 
 def _goals(figures: Figures) -> Table:
-    rows = Table()
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     rows.add_column("ratio of medians", no_wrap=True)
     for name in ("wanted", "seen", "met"):
         rows.add_column(name, justify="right", no_wrap=True)
