@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import os
 import random
 import threading
@@ -171,6 +172,25 @@ def test_a_copy_of_a_hash(file, mac):
     assert performer.digest(one, b"ghi", FINAL) == digest(mac, b"the key", b"abcghi")
     assert performer.copy(two, one) == 0
     assert performer.digest(two, b"new", FINAL) == digest(mac, b"the key", b"new")
+
+
+@pytest.mark.parametrize("begun", [b"", b"abc"], ids=["not begun", "begun"])
+@pytest.mark.parametrize("ended", [False, True], ids=["", "after a digest"])
+def test_a_copy_to_a_session_with_another_key(file, begun, ended):
+    """It goes on with the other's key and ends with its own, as in the kernel; a new start is all its own."""
+    performer = Performer(file)
+    one, two = made(file, mac=HMAC256, mackey=b"one"), made(file, mac=HMAC256, mackey=b"two")
+    if ended:
+        assert performer.digest(one, b"x") == digest(HMAC256, b"one", b"x")
+    if begun:
+        assert performer.digest(one, begun, UPDATE) == b""
+    assert performer.copy(two, one) == 0
+    inner, outer = (bytes(byte ^ pad for byte in key.ljust(64, b"\0")) for key, pad in ((b"one", 0x36), (b"two", 0x5C)))
+    mixed = hashlib.sha256(outer + hashlib.sha256(inner + begun + b"def").digest()).digest()
+    assert performer.digest(two, b"def", FINAL) == mixed
+    assert performer.copy(two, one) == 0
+    assert performer.digest(two, b"def") == digest(HMAC256, b"two", b"def")
+    assert performer.digest(one, b"def", FINAL) == digest(HMAC256, b"one", begun + b"def")
 
 
 def test_what_cannot_be_copied(file):

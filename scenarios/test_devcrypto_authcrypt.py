@@ -187,6 +187,7 @@ def test_srtp_requests_that_are_wrong(file):
     assert refused(ses, ENCRYPT, bytes(16), 16, tag_len=21)
     assert refused(ses, ENCRYPT, bytes(16), 36)
     assert refused(ses, ENCRYPT, bytes(16), 16, aad=bytes(257))
+    assert refused(ses, ENCRYPT, bytes(16), 16, aad=bytes(256), tail=bytes(3841))
     assert refused(ses, DECRYPT, bytes(32), 32, mac=bytes(19))
     assert refused(ses, DECRYPT, bytes(32), 32)
     assert refused(ses, DECRYPT, b"", 0, aad=b"x", mac=bytes(20))
@@ -310,8 +311,8 @@ def test_bad_addresses(file, flags, bad):
         elif bad in ("tag", "iv", "src", "dst"):
             places[bad] = 8
         elif bad == "auth":
-            places["auth"] = (8, 20) if flags != SRTP else (src - 10, 4 * PAGE)
-            pages.protect(4, 1, NONE)
+            places["auth"] = (8, 20) if flags != SRTP else (src - 10, 4190)
+            pages.protect(2, 1, NONE)
         elif bad == "fixed":
             pages.protect((dst - pages.address) // PAGE + 1, 1, READ)
         elif bad == "end":
