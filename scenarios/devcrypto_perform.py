@@ -189,7 +189,9 @@ class Performer:
         request.aad, request.tail = memory["aad"].first(len(aad)), memory["tail"].first(len(tail))
         errno = -int(self.file.c.devcrypto_perform(self.file.handle, ctypes.byref(request)))
         given = {"aad": aad, "tail": tail, "src": src}
-        assert all(pieces.content == given[name] for name, pieces in memory.items()), "an input was written to"
+        assert all(pieces.content == given[name] for name, pieces in memory.items()), (
+            "an input was written to"
+        )
         after = target.content
         if errno:
             assert after == before, "an error, and the destination was written to"

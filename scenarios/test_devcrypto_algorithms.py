@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import os
 import random
 import threading
@@ -173,6 +174,25 @@ def test_a_copy_of_a_hash(file, mac):
     assert performer.digest(two, b"new", FINAL) == digest(mac, b"the key", b"new")
 
 
+@pytest.mark.parametrize("begun", [b"", b"abc"], ids=["not begun", "begun"])
+@pytest.mark.parametrize("ended", [False, True], ids=["", "after a digest"])
+def test_a_copy_to_a_session_with_another_key(file, begun, ended):
+    """It goes on with the other's key and ends with its own, as in the kernel; a new start is all its own."""
+    performer = Performer(file)
+    one, two = made(file, mac=HMAC256, mackey=b"one"), made(file, mac=HMAC256, mackey=b"two")
+    if ended:
+        assert performer.digest(one, b"x") == digest(HMAC256, b"one", b"x")
+    if begun:
+        assert performer.digest(one, begun, UPDATE) == b""
+    assert performer.copy(two, one) == 0
+    inner, outer = (bytes(byte ^ pad for byte in key.ljust(64, b"\0")) for key, pad in ((b"one", 0x36), (b"two", 0x5C)))
+    mixed = hashlib.sha256(outer + hashlib.sha256(inner + begun + b"def").digest()).digest()
+    assert performer.digest(two, b"def", FINAL) == mixed
+    assert performer.copy(two, one) == 0
+    assert performer.digest(two, b"def") == digest(HMAC256, b"two", b"def")
+    assert performer.digest(one, b"def", FINAL) == digest(HMAC256, b"one", begun + b"def")
+
+
 def test_what_cannot_be_copied(file):
     """The same session is EDEADLK, an unknown one ENOENT, no hash or another one EINVAL; nothing changes."""
     performer = Performer(file)
@@ -182,7 +202,15 @@ def test_what_cannot_be_copied(file):
     unknown = next(each for each in range(1, 9) if each not in (one, two, cipher, aead))
     assert [performer.copy(each, each) for each in (one, unknown)] == [errno.EDEADLK] * 2
     assert [performer.copy(*each) for each in ((unknown, one), (one, unknown))] == [errno.ENOENT] * 2
-    for pair in ((one, two), (two, one), (cipher, one), (one, cipher), (two, cipher), (aead, one), (two, aead)):
+    for pair in (
+        (one, two),
+        (two, one),
+        (cipher, one),
+        (one, cipher),
+        (two, cipher),
+        (aead, one),
+        (two, aead),
+    ):
         assert performer.copy(*pair) == errno.EINVAL, pair
     assert performer.digest(two, b"d", FINAL) == digest(HMAC256, b"key", b"abcd")
 

@@ -187,6 +187,7 @@ def test_srtp_requests_that_are_wrong(file):
     assert refused(ses, ENCRYPT, bytes(16), 16, tag_len=21)
     assert refused(ses, ENCRYPT, bytes(16), 36)
     assert refused(ses, ENCRYPT, bytes(16), 16, aad=bytes(257))
+    assert refused(ses, ENCRYPT, bytes(16), 16, aad=bytes(256), tail=bytes(3841))
     assert refused(ses, DECRYPT, bytes(32), 32, mac=bytes(19))
     assert refused(ses, DECRYPT, bytes(32), 32)
     assert refused(ses, DECRYPT, b"", 0, aad=b"x", mac=bytes(20))
@@ -262,7 +263,13 @@ def test_srtp_by_ioctl(file):
     packet, tag, iv = Buffer(head + plain + tail), Buffer(bytes([FILL]) * 64), Buffer(IV)
     cipher = CTR.run(ENCRYPT, KEY[:16], IV, plain)
     where = packet.address + 12
-    places = {"auth": (packet.address, 1016), "src": where, "dst": where, "iv": iv.address, "tag": tag.address}
+    places = {
+        "auth": (packet.address, 1016),
+        "src": where,
+        "dst": where,
+        "iv": iv.address,
+        "tag": tag.address,
+    }
     assert auth.call(ENCRYPT, SRTP, 1000, tag_len=10, **places) == (0, 1000, tag.address, 10)
     right = digest(SHA1_HMAC, MACKEY, head + cipher + tail)[:10]
     assert packet.content == head + cipher + tail
@@ -284,7 +291,10 @@ def test_srtp_by_ioctl(file):
 def test_bad_addresses(file, flags, bad):
     """Any address of which a byte is missing is EFAULT, and no byte has changed anywhere."""
     cipher = {0: GCM, TLS: 11, SRTP: 21}[flags]
-    auth = Auth(file, made(file, cipher, KEY[:16], 0 if cipher == GCM else SHA1_HMAC, b"" if cipher == GCM else MACKEY))
+    auth = Auth(
+        file,
+        made(file, cipher, KEY[:16], 0 if cipher == GCM else SHA1_HMAC, b"" if cipher == GCM else MACKEY),
+    )
     with Pages(6) as pages:
         pages.memory[:] = bytes([FILL]) * len(pages.memory)
         src = dst = pages.address + PAGE - 20
@@ -301,8 +311,8 @@ def test_bad_addresses(file, flags, bad):
         elif bad in ("tag", "iv", "src", "dst"):
             places[bad] = 8
         elif bad == "auth":
-            places["auth"] = (8, 20) if flags != SRTP else (src - 10, 4 * PAGE)
-            pages.protect(4, 1, NONE)
+            places["auth"] = (8, 20) if flags != SRTP else (src - 10, 4190)
+            pages.protect(2, 1, NONE)
         elif bad == "fixed":
             pages.protect((dst - pages.address) // PAGE + 1, 1, READ)
         elif bad == "end":
@@ -333,10 +343,16 @@ def test_a_hash_copied_by_ioctl(file):
     assert file.ioctl(abi.Ioctl.CIOCCPHASH, Buffer(struct.pack("<II", two, two)).address) == errno.EDEADLK
 
 
-@pytest.mark.parametrize("right", [*CIPHERS.values(), None], ids=lambda right: right.name if right else "none")
+@pytest.mark.parametrize(
+    "right", [*CIPHERS.values(), None], ids=lambda right: right.name if right else "none"
+)
 def test_session_info(file, right):
     """Names are the kernel's; what a session has not got stays as the program left it."""
-    ses = made(file, right.number, KEY[: right.keys[0]].ljust(right.keys[0])) if right else made(file, mac=SHA1_HMAC)
+    ses = (
+        made(file, right.number, KEY[: right.keys[0]].ljust(right.keys[0]))
+        if right
+        else made(file, mac=SHA1_HMAC)
+    )
     layout = struct.Struct("<I64s64s64s64sHxxI")
     given = [ses, *(name.encode() for name in ("a" * 64, "b" * 64, "c" * 64, "d" * 64)), 7, 7]
     argument = Buffer(layout.pack(*given))
@@ -351,4 +367,6 @@ def test_session_info(file, right):
         assert now[1:3] == tuple(given[1:3])
         assert names[2:] == ["hmac(sha1)", "hmac-sha1-libcrypto"]
     assert (now[0], *now[5:]) == (ses, 0, 0)
-    assert file.ioctl(abi.Ioctl.CIOCGSESSINFO, Buffer(layout.pack(ses ^ 1, *given[1:])).address) == errno.EINVAL
+    assert (
+        file.ioctl(abi.Ioctl.CIOCGSESSINFO, Buffer(layout.pack(ses ^ 1, *given[1:])).address) == errno.EINVAL
+    )

@@ -244,9 +244,9 @@ static int auth_run(struct crypto_file *file, struct crypto_session *ses,
 	ret = lengths(auth, ses);
 	if (ret)
 		return ret;
-	if (!ses->call)
-		ses->call = crypto_call_alloc(file, ses);
-	return ses->call ? auth_perform(auth, ses) : -ENOMEM;
+	if (!crypto_session_call(file, ses))
+		return -ENOMEM;
+	return auth_perform(auth, ses);
 }
 
 /**

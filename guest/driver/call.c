@@ -40,14 +40,12 @@ static void call_release(struct crypto_request *req)
 }
 
 /**
- * crypto_call_alloc - memory for the operations of a session
+ * crypto_call_alloc - memory for operations, one after the other
  * @file:	the open file
- * @ses:	the session, entered
  *
  * Return: the call, with what never changes filled in; or NULL.
  */
-struct crypto_call *crypto_call_alloc(const struct crypto_file *file,
-				      const struct crypto_session *ses)
+struct crypto_call *crypto_call_alloc(const struct crypto_file *file)
 {
 	struct crypto_call *call = kzalloc(sizeof(*call), GFP_KERNEL_ACCOUNT);
 	unsigned int i;
@@ -68,12 +66,18 @@ struct crypto_call *crypto_call_alloc(const struct crypto_file *file,
 	call->crdev = file->crdev;
 	call->head->type = cpu_to_le32(WIRE_CALL);
 	call->head->handle = cpu_to_le32(file->handle);
-	call->head->ses = cpu_to_le32(ses->id);
-	call->head->iv_len = cpu_to_le16(ses->iv_len);
 	for (i = 0; i < ARRAY_SIZE(call->small_sg); i++)
 		sg_init_one(&call->small_sg[i], call->head,
 			    sizeof(*call->head));
 	return call;
+}
+
+/* What stays the same as long as the session does. */
+void crypto_call_session(struct crypto_call *call,
+			 const struct crypto_session *ses)
+{
+	call->head->ses = cpu_to_le32(ses->id);
+	call->head->iv_len = cpu_to_le16(ses->iv_len);
 }
 
 /* Data is in the call itself: one piece to read and one to write. */
@@ -147,6 +151,14 @@ void crypto_call_settle(struct crypto_call *call)
 void crypto_call_put(struct crypto_call *call)
 {
 	crypto_request_put(&call->req);
+}
+
+/* Let the device do it while we do not wait; req.finished tells the end. */
+int crypto_call_send(struct crypto_call *call)
+{
+	call->answer->result = cpu_to_le32(RESULT_UNTOUCHED);
+	call->head->hints = 0;
+	return crypto_queue_submit(crypto_queue_here(call->crdev), &call->req);
 }
 
 /**

@@ -9,6 +9,8 @@
 #define CALL_SMALL_LIMIT	(PAGE_SIZE - sizeof(struct wire_call) - \
 				 sizeof(struct wire_answer))
 
+struct crypto_job;
+
 /**
  * struct crypto_data - what an operation reads and writes, in the program
  * @src:	source
@@ -43,6 +45,7 @@ struct crypto_data {
  * struct crypto_call - request 16: an operation, with all that it points to
  * @req:	how it travels
  * @release:	lets go of pages, which cannot be done in an interrupt
+ * @job:	whose call it is, if it is a job's
  * @crdev:	for whose queues it was made
  * @head:	the header, with room for small data and an answer behind it
  * @answer:	where the device answers
@@ -63,6 +66,7 @@ struct crypto_data {
 struct crypto_call {
 	struct crypto_request req;
 	struct work_struct release;
+	struct crypto_job *job;
 	struct crypto_device *crdev;
 	struct wire_call *head;
 	struct wire_answer *answer;
@@ -82,13 +86,15 @@ struct crypto_call {
 };
 
 /* call.c */
-struct crypto_call *crypto_call_alloc(const struct crypto_file *file,
-				      const struct crypto_session *ses);
+struct crypto_call *crypto_call_alloc(const struct crypto_file *file);
+void crypto_call_session(struct crypto_call *call,
+			 const struct crypto_session *ses);
 void crypto_call_small(struct crypto_call *call, u32 len, u32 dst_len);
 void crypto_call_small_auth(struct crypto_call *call,
 			    const struct crypto_data *data);
 void crypto_call_settle(struct crypto_call *call);
 void crypto_call_put(struct crypto_call *call);
+int crypto_call_send(struct crypto_call *call);
 int crypto_call_run(struct crypto_call *call);
 int crypto_call_result(const struct crypto_call *call, u32 dst_len,
 		       u32 mac_len);
@@ -103,5 +109,23 @@ bool crypto_writable(void __user *dst, size_t len);
 int crypto_data_set(struct crypto_call *call, const struct crypto_data *data);
 int crypto_data_back(const struct crypto_call *call,
 		     const struct crypto_data *data);
+
+/* crypt.c */
+int crypto_crypt_check(const struct crypto_file *file,
+		       const struct crypto_session *ses,
+		       const struct crypt_op *op);
+void crypto_crypt_head(struct crypto_call *call,
+		       const struct crypto_session *ses,
+		       const struct crypt_op *op);
+void crypto_crypt_data(struct crypto_data *data,
+		       const struct crypto_session *ses,
+		       const struct crypt_op *op);
+int crypto_crypt_result(struct crypto_call *call, struct crypto_session *ses);
+int crypto_crypt_results(const struct crypto_call *call,
+			 struct crypto_session *ses,
+			 const struct crypt_op *op);
+struct crypto_call *crypto_session_call(const struct crypto_file *file,
+					struct crypto_session *ses);
+void crypto_call_finish(struct crypto_session *ses);
 
 #endif /* VIRTIO_CRYPTODEV_CALL_H */

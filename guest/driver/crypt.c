@@ -21,8 +21,9 @@ static u32 dst_len_of(const struct crypto_session *ses,
 }
 
 /* Fill in what changes from one operation to the next. */
-static void head_set(struct crypto_call *call, const struct crypto_session *ses,
-		     const struct crypt_op *op)
+void crypto_crypt_head(struct crypto_call *call,
+		       const struct crypto_session *ses,
+		       const struct crypt_op *op)
 {
 	struct wire_call *head = call->head;
 
@@ -48,26 +49,19 @@ void crypto_call_finish(struct crypto_session *ses)
 	}
 }
 
-/* Run it; what the answer must look like is known. */
-static int call_perform(struct crypto_session *ses, u32 dst_len)
+/* What became of it; its IV is the session's from now on. */
+int crypto_crypt_result(struct crypto_call *call, struct crypto_session *ses)
 {
-	struct crypto_call *call = ses->call;
-	int ret = crypto_call_run(call);
+	u32 dst_len = le32_to_cpu(call->head->dst_len);
+	int ret = crypto_call_result(call, dst_len, ses->digest_len);
 
-	if (unlikely(ret))
-		return ret;
 	ses->stale_hash = false;
-	ret = crypto_call_result(call, dst_len, ses->digest_len);
 	if (unlikely(ret))
 		return ret;
 	if (unlikely(le32_to_cpu(call->answer->out_len) != dst_len))
 		return -EIO;
+	__builtin_memcpy(ses->iv, call->answer->iv, sizeof(ses->iv));
 	return 0;
-}
-
-static void iv_keep(struct crypto_session *ses)
-{
-	__builtin_memcpy(ses->iv, ses->call->answer->iv, sizeof(ses->iv));
 }
 
 /* Whether the fast way is one: nothing to refuse, nothing that could be odd. */
@@ -83,12 +77,18 @@ static bool is_fast(const struct crypto_session *ses, const struct crypt_op *op)
 	       (!op->iv || access_ok(op->iv, WIRE_IV_LEN));
 }
 
+/* What the program cannot have has not been: the IV is as it was before. */
+static void iv_undo(struct crypto_session *ses, const struct crypto_call *call)
+{
+	__builtin_memcpy(ses->iv, call->head->iv, sizeof(ses->iv));
+}
+
 /*
  * What a program sees of a success. That destination (if any) and IV are its
  * own memory was checked before.
  */
 static int results_to_user(const struct crypto_call *call,
-			   const struct crypto_session *ses,
+			   struct crypto_session *ses,
 			   const struct crypt_op *op, const u8 *data,
 			   u32 dst_len, struct crypt_op __user *user)
 {
@@ -97,7 +97,7 @@ static int results_to_user(const struct crypto_call *call,
 
 	if (unlikely(!user_access_begin(user, sizeof(*user))))
 		return -EFAULT;
-	words_to_user(op->dst, data, dst_len, fault);
+	words_to_user(op->dst, data, dst_len, fault_dst);
 	if (unlikely(mac_len)) {
 		if (!op->mac || !access_ok(op->mac, mac_len))
 			goto fault;
@@ -109,6 +109,8 @@ static int results_to_user(const struct crypto_call *call,
 		struct_to_user(user, op, fault);
 	user_access_end();
 	return 0;
+fault_dst:
+	iv_undo(ses, call);
 fault:
 	user_access_end();
 	return -EFAULT;
@@ -143,14 +145,11 @@ static int crypt_fast(struct crypto_session *ses, const struct crypt_op *op,
 	    !crypto_writable(op->dst, dst_len))
 		return -EFAULT;
 
-	head_set(call, ses, op);
+	crypto_crypt_head(call, ses, op);
 	crypto_call_small(call, op->len, dst_len);
-	ret = call_perform(ses, dst_len);
-	if (likely(!ret)) {
+	ret = crypto_call_run(call) ?: crypto_crypt_result(call, ses);
+	if (likely(!ret))
 		ret = results_to_user(call, ses, op, data, dst_len, user);
-		if (likely(!ret))
-			iv_keep(ses);
-	}
 	if (unlikely(call->req.state != REQUEST_DONE))
 		crypto_call_finish(ses);
 	return ret;
@@ -160,10 +159,23 @@ fault:
 	return -EFAULT;
 }
 
-static int crypt_slow(struct crypto_file *file, struct crypto_session *ses,
-		      const struct crypt_op *op, struct crypt_op __user *user)
+/* What is wrong with the operation itself. */
+int crypto_crypt_check(const struct crypto_file *file,
+		       const struct crypto_session *ses,
+		       const struct crypt_op *op)
 {
-	struct crypto_data data = {
+	if (op->op != COP_ENCRYPT && op->op != COP_DECRYPT)
+		return -EINVAL;
+	if (op->len & (ses->block - 1) || op->len > file->crdev->max_len)
+		return -EINVAL;
+	return 0;
+}
+
+void crypto_crypt_data(struct crypto_data *data,
+		       const struct crypto_session *ses,
+		       const struct crypt_op *op)
+{
+	*data = (struct crypto_data) {
 		.src = op->src,
 		.dst = op->dst,
 		.len = op->len,
@@ -171,34 +183,61 @@ static int crypt_slow(struct crypto_file *file, struct crypto_session *ses,
 		.flags = op->flags,
 		.probe = ses->mac,	/* what was hashed stays hashed */
 	};
+}
+
+/* The call that the session keeps, made at its first operation. */
+struct crypto_call *crypto_session_call(const struct crypto_file *file,
+					struct crypto_session *ses)
+{
+	if (!ses->call) {
+		ses->call = crypto_call_alloc(file);
+		if (ses->call)
+			crypto_call_session(ses->call, ses);
+	}
+	return ses->call;
+}
+
+/* Results of a job, but for its destination and the crypt_op itself. */
+int crypto_crypt_results(const struct crypto_call *call,
+			 struct crypto_session *ses,
+			 const struct crypt_op *op)
+{
+	return results_to_user(call, ses, op, NULL, 0, NULL);
+}
+
+static int crypt_slow(struct crypto_file *file, struct crypto_session *ses,
+		      const struct crypt_op *op, struct crypt_op __user *user)
+{
+	struct crypto_data data;
 	u8 iv[WIRE_IV_LEN];
 	int ret;
 
 	if (op->iv && copy_from_user(iv, op->iv, ses->iv_len))
 		return -EFAULT;
-	if (op->op != COP_ENCRYPT && op->op != COP_DECRYPT)
-		return -EINVAL;
-	if (op->len & (ses->block - 1) || op->len > file->crdev->max_len)
-		return -EINVAL;
+	ret = crypto_crypt_check(file, ses, op);
+	if (ret)
+		return ret;
 	/* Stays, whatever becomes of the operation. */
 	if (op->iv)
 		memcpy(ses->iv, iv, ses->iv_len);
-	if (!ses->call)
-		ses->call = crypto_call_alloc(file, ses);
-	if (!ses->call)
+	if (!crypto_session_call(file, ses))
 		return -ENOMEM;
 
-	head_set(ses->call, ses, op);
+	crypto_crypt_head(ses->call, ses, op);
+	crypto_crypt_data(&data, ses, op);
 	ret = crypto_data_set(ses->call, &data);
 	if (ret) {
 		hash_restart(ses, op);
 		goto out;
 	}
-	ret = call_perform(ses, data.dst_len) ?:
-	      crypto_data_back(ses->call, &data) ?:
-	      results_to_user(ses->call, ses, op, NULL, 0, user);
-	if (!ret)
-		iv_keep(ses);
+	ret = crypto_call_run(ses->call) ?: crypto_crypt_result(ses->call, ses);
+	if (ret)
+		goto out;
+	ret = crypto_data_back(ses->call, &data);
+	if (ret)
+		iv_undo(ses, ses->call);
+	else
+		ret = results_to_user(ses->call, ses, op, NULL, 0, user);
 out:
 	crypto_call_finish(ses);
 	return ret;

@@ -18,6 +18,8 @@
 #include "wire.h"
 
 struct crypto_call;
+struct file;
+struct poll_table_struct;
 
 /* main.c: module parameters, and who lets go of pages */
 extern unsigned int max_len;
@@ -90,6 +92,16 @@ struct crypto_device {
  *		memory.
  * @sessions:	struct crypto_session by id; looked up under RCU
  * @idle:	who waits for a session that is busy
+ * @jobs_lock:	protects what follows. Taken in interrupts, within the lock of
+ *		a queue.
+ * @jobs:	asynchronous operations in the order in which they came
+ * @jobs_free:	memory for more
+ * @jobs_count:	all of them
+ * @jobs_waiting: those that wait for their session; read without the lock by
+ *		whoever leaves a session
+ * @closing:	nothing is started any more
+ * @poll:	who waits for the first to be over, or for room
+ * @jobs_work:	starts those that waited
  */
 struct crypto_file {
 	struct crypto_device *crdev;
@@ -98,6 +110,15 @@ struct crypto_file {
 	struct mutex lock;	/* changes of sessions */
 	DECLARE_HASHTABLE(sessions, 5);
 	wait_queue_head_t idle;
+
+	spinlock_t jobs_lock;	/* all that follows */
+	struct list_head jobs;
+	struct list_head jobs_free;
+	unsigned int jobs_count;
+	unsigned int jobs_waiting;
+	bool closing;
+	wait_queue_head_t poll;
+	struct work_struct jobs_work;
 };
 
 #define SESSION_BUSY	0
@@ -171,6 +192,8 @@ enum crypto_request_state {
  * @pieces:	descriptors that it takes
  * @sgs:	the scatterlists in their order
  * @release:	frees it; called in any context
+ * @finished:	NULL, or what is called instead of completing @done, with the
+ *		queue's lock held
  * @orphaned:	NULL, or whether the abandoned request must be sent once more
  */
 struct crypto_request {
@@ -188,6 +211,7 @@ struct crypto_request {
 	unsigned int pieces;
 	struct scatterlist **sgs;
 	void (*release)(struct crypto_request *req);
+	void (*finished)(struct crypto_request *req);
 	bool (*orphaned)(struct crypto_request *req, u32 used);
 };
 
@@ -287,12 +311,16 @@ void crypto_request_init(struct crypto_request *req);
 void crypto_request_put(struct crypto_request *req);
 int crypto_queue_submit(struct crypto_queue *q, struct crypto_request *req);
 int crypto_queue_wait(struct crypto_request *req);
+void crypto_queue_forget(struct crypto_request *req);
 int crypto_queue_call(struct crypto_queue *q, struct crypto_request *req);
 void crypto_device_break(struct crypto_device *crdev);
 void crypto_device_drain(struct crypto_device *crdev);
 void crypto_queue_callback(struct virtqueue *vq);
 
 /* session.c */
+struct crypto_session *crypto_session_get(struct crypto_file *file, u32 id);
+void crypto_session_put(struct crypto_session *ses);
+bool crypto_session_try(struct crypto_session *ses);
 struct crypto_session *crypto_session_enter(struct crypto_file *file, u32 id);
 void crypto_session_leave(struct crypto_file *file, struct crypto_session *ses);
 long crypto_session_create(struct crypto_file *file, struct session_op *sop,
@@ -317,10 +345,20 @@ long crypto_reference_crypt(struct crypto_file *file,
 long crypto_crypt(struct crypto_file *file, struct crypt_op __user *user);
 long crypto_crypt_op(struct crypto_file *file, const struct crypt_op *op,
 		     struct crypt_op __user *user);
-void crypto_call_finish(struct crypto_session *ses);
 
 /* auth.c */
 long crypto_auth(struct crypto_file *file, struct crypt_auth_op __user *user);
+
+/* async.c */
+void crypto_async_init(struct crypto_file *file);
+void crypto_async_end(struct crypto_file *file);
+long crypto_async_crypt(struct crypto_file *file, const struct crypt_op *op);
+long crypto_async_fetch(struct crypto_file *file, struct crypt_op *op);
+__poll_t crypto_async_poll(struct crypto_file *file, struct file *filp,
+			   struct poll_table_struct *wait);
+
+/* compat32.c */
+long crypto_compat(struct crypto_file *file, unsigned int cmd, void __user *user);
 
 /* chrdev.c */
 int crypto_chrdev_init(void);

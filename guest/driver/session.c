@@ -28,7 +28,7 @@ static void session_release(struct kref *ref)
 	kfree_rcu(ses, rcu);
 }
 
-static void session_put(struct crypto_session *ses)
+void crypto_session_put(struct crypto_session *ses)
 {
 	kref_put(&ses->ref, session_release);
 }
@@ -45,7 +45,21 @@ static struct crypto_session *session_find(struct crypto_file *file, u32 id)
 	return NULL;
 }
 
-static bool session_trylock(struct crypto_session *ses)
+/* A reference keeps the memory; the session may be freed all the same. */
+struct crypto_session *crypto_session_get(struct crypto_file *file, u32 id)
+{
+	struct crypto_session *ses;
+
+	rcu_read_lock();
+	ses = session_find(file, id);
+	if (ses && !kref_get_unless_zero(&ses->ref))
+		ses = NULL;
+	rcu_read_unlock();
+	return ses;
+}
+
+/* Enter a session unless somebody is in it. */
+bool crypto_session_try(struct crypto_session *ses)
 {
 	return !test_and_set_bit_lock(SESSION_BUSY, &ses->flags);
 }
@@ -54,13 +68,13 @@ static bool session_trylock(struct crypto_session *ses)
 static struct crypto_session *session_wait(struct crypto_file *file,
 					   struct crypto_session *ses)
 {
-	int ret = wait_event_killable(file->idle, session_trylock(ses));
+	int ret = wait_event_killable(file->idle, crypto_session_try(ses));
 
 	if (!ret && ses->dead) {
 		crypto_session_leave(file, ses);
 		ret = -EINVAL;
 	}
-	session_put(ses);
+	crypto_session_put(ses);
 	return ret ? ERR_PTR(ret) : ses;
 }
 
@@ -79,7 +93,7 @@ struct crypto_session *crypto_session_enter(struct crypto_file *file, u32 id)
 
 	rcu_read_lock();
 	ses = session_find(file, id);
-	if (likely(ses && session_trylock(ses))) {
+	if (likely(ses && crypto_session_try(ses))) {
 		if (unlikely(ses->dead)) {
 			/* Freed after we found it, and before we came in. */
 			crypto_session_leave(file, ses);
@@ -101,6 +115,8 @@ void crypto_session_leave(struct crypto_file *file, struct crypto_session *ses)
 	smp_mb__after_atomic();
 	if (unlikely(waitqueue_active(&file->idle)))
 		wake_up_all(&file->idle);
+	if (unlikely(READ_ONCE(file->jobs_waiting)) && !file->closing)
+		queue_work(crypto_workqueue, &file->jobs_work);
 }
 
 static void session_remove(struct crypto_file *file, struct crypto_session *ses)
@@ -119,7 +135,7 @@ void crypto_session_free_all(struct crypto_file *file)
 
 	hash_for_each_safe(file->sessions, bucket, next, ses, node) {
 		hash_del_rcu(&ses->node);
-		session_put(ses);
+		crypto_session_put(ses);
 	}
 }
 
@@ -313,82 +329,6 @@ long crypto_session_finish(struct crypto_file *file, u32 __user *arg)
 	session_remove(file, ses);
 	ret = remote_finish(file, id);
 	crypto_session_leave(file, ses);
-	session_put(ses);
-	return ret;
-}
-
-/**
- * crypto_session_info - CIOCGSESSINFO
- * @file:	the open file
- * @arg:	the program's: the session, and where its names go
- *
- * Return: 0 or -errno.
- */
-long crypto_session_info(struct crypto_file *file,
-			 struct session_info_op __user *arg)
-{
-	struct session_info_op info;
-	struct crypto_session *ses;
-
-	if (copy_from_user(&info, arg, sizeof(info)))
-		return -EFAULT;
-	rcu_read_lock();
-	ses = session_find(file, info.ses);
-	if (ses)
-		crypto_tell(&info, ses->cipher, ses->mac);
-	rcu_read_unlock();
-	if (!ses)
-		return -EINVAL;
-	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
-}
-
-static bool session_exists(struct crypto_file *file, u32 id)
-{
-	bool found;
-
-	rcu_read_lock();
-	found = session_find(file, id);
-	rcu_read_unlock();
-	return found;
-}
-
-/**
- * crypto_session_copy - CIOCCPHASH
- * @file:	the open file
- * @arg:	the program's: which session's hash becomes which other's
- *
- * Return: 0 or -errno.
- */
-long crypto_session_copy(struct crypto_file *file,
-			 const struct cphash_op __user *arg)
-{
-	struct crypto_message *msg;
-	struct cphash_op op;
-	int ret;
-
-	if (copy_from_user(&op, arg, sizeof(op)))
-		return -EFAULT;
-	if (op.dst_ses == op.src_ses)
-		return -EDEADLK;
-	if (!session_exists(file, op.dst_ses) ||
-	    !session_exists(file, op.src_ses))
-		return -ENOENT;
-	if (!file->crdev->calls)
-		return -EINVAL;	/* there is none that hashes */
-	msg = crypto_message_alloc();
-	if (!msg)
-		return -ENOMEM;
-	msg->read.ses = cpu_to_le32(op.dst_ses);
-	msg->read.src_ses = cpu_to_le32(op.src_ses);
-	crypto_message_start(msg, WIRE_COPY, file->handle);
-	crypto_message_read(msg, &msg->read.ses, sizeof(msg->read.ses));
-	crypto_message_read(msg, &msg->read.src_ses, sizeof(msg->read.src_ses));
-	crypto_message_write(msg, &msg->written.result,
-			     sizeof(msg->written.result));
-	ret = crypto_message_run(file->crdev, msg);
-	if (!ret)
-		ret = crypto_message_result(msg, msg->written.result,
-					    sizeof(msg->written.result));
-	crypto_message_put(msg);
+	crypto_session_put(ses);
 	return ret;
 }

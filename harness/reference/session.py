@@ -239,6 +239,20 @@ class OpenFile:
         to.hashed = source.hashed
         return Answer(0)
 
+    def read_iv(self, ses: int, iv: bytes | Pointer) -> bytes | None:
+        """Read the IV for a call in a session, as ``fill_kcop_from_cop`` does.
+
+        Returns:
+            The IV; None if there is none, or the session has no use for it.
+
+        Raises:
+            Refused: with EINVAL for an unknown session, EFAULT for the address.
+        """
+        session = self._sessions.get(ses)
+        if session is None:
+            raise Refused(errno.EINVAL)
+        return session.given_iv(iv)
+
     def sessinfo(self, ses: int) -> Answer:
         """CIOCGSESSINFO: the names of a session's algorithms, or EINVAL."""
         session = self._sessions.get(ses)
