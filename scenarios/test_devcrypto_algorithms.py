@@ -185,7 +185,9 @@ def test_a_copy_to_a_session_with_another_key(file, begun, ended):
     if begun:
         assert performer.digest(one, begun, UPDATE) == b""
     assert performer.copy(two, one) == 0
-    inner, outer = (bytes(byte ^ pad for byte in key.ljust(64, b"\0")) for key, pad in ((b"one", 0x36), (b"two", 0x5C)))
+    inner, outer = (
+        bytes(byte ^ pad for byte in key.ljust(64, b"\0")) for key, pad in ((b"one", 0x36), (b"two", 0x5C))
+    )
     mixed = hashlib.sha256(outer + hashlib.sha256(inner + begun + b"def").digest()).digest()
     assert performer.digest(two, b"def", FINAL) == mixed
     assert performer.copy(two, one) == 0

@@ -36,7 +36,9 @@ class Both:
     def session(self) -> int:
         """One that there is, mostly."""
         known = sorted(self.model.sessions)
-        return self.chance.choice(known) if known and self.chance.random() < 0.97 else self.chance.randrange(9)
+        return (
+            self.chance.choice(known) if known and self.chance.random() < 0.97 else self.chance.randrange(9)
+        )
 
     def make(self) -> None:
         """CIOCGSESSION with algorithms at random, mostly with keys that fit."""
@@ -173,7 +175,11 @@ class Both:
         vector, mac = Buffer(iv if isinstance(iv, bytes) else b""), Buffer((tag or b"") + room)
         argument = Buffer(
             abi.CryptAuthOp(
-                **{"ses": ses, "op": op, "flags": flags, "len": len(src), "auth_len": len(auth)},
+                ses=ses,
+                op=op,
+                flags=flags,
+                len=len(src),
+                auth_len=len(auth),
                 **{**places, "tag": mac.address, "tag_len": tag_len},
                 iv=vector.address if isinstance(iv, bytes) else 0,
             ).pack()
