@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Data through F_CALLS: each algorithm and each way of CIOCAUTHCRYPT, right and wrong, as the model has it."""
+"""Data through F_CALLS: each algorithm and each way of CIOCAUTHCRYPT, as the model has it."""
 
 import functools
 from dataclasses import replace

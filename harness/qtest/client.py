@@ -11,6 +11,7 @@ and then all go out at once.  A system call and a wait for each of them would be
 from __future__ import annotations
 
 import base64
+import select
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ANSWER_SECONDS = 10.0
-# QEMU blocks when nobody reads its answers, and would never read the rest of what is being sent.
 MOST_QUEUED = 2000
 _RECEIVE_BYTES = 1 << 20
 
@@ -214,32 +214,43 @@ class QtestClient:
         deadline = None
         view = memoryview(data)
         while view:
-            try:
-                view = view[self._stream.send(view) :]
-            except TimeoutError:
+            # QEMU blocks when nobody reads its answers, and would never read the rest of what is being sent.
+            readable, writable, _ = select.select([self._stream], [self._stream], [], SLICE)
+            if readable:
+                self._receive()
+            if writable:
+                try:
+                    view = view[self._stream.send(view) :]
+                except OSError as error:
+                    raise self._lost() from error
+            elif not readable:
                 # Made only now: a deadline looks into /proc, and nearly every wait is shorter than that.
                 deadline = deadline or self.deadlines.start(ANSWER_SECONDS, "QEMU to read a qtest command")
                 if not deadline.slice():
                     raise deadline.failure("it reads nothing") from None
-            except OSError as error:
-                raise self._lost() from error
+
+    def _receive(self) -> None:
+        """Take in what QEMU says; raise TimeoutError if that is nothing for a slice of time."""
+        try:
+            data = self._stream.recv(_RECEIVE_BYTES)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise self._lost() from error
+        if not data:
+            raise self._lost()
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        self._lines.extend(lines)
 
     def _line(self) -> str:
         deadline = None
         while not self._lines:
             try:
-                data = self._stream.recv(_RECEIVE_BYTES)
+                self._receive()
             except TimeoutError:
                 command = self._waiting[0][0][:60]
                 reason = f"QEMU's answer to {command!r}"
                 deadline = deadline or self.deadlines.start(ANSWER_SECONDS, reason)
                 if not deadline.slice():
                     raise deadline.failure("none came: the machine's main loop is stuck") from None
-                continue
-            except OSError as error:
-                raise self._lost() from error
-            if not data:
-                raise self._lost()
-            *lines, self._partial = (self._partial + data).split(b"\n")
-            self._lines.extend(lines)
         return self._lines.popleft().decode(errors="replace")

@@ -151,3 +151,15 @@ def test_too_much_is_not_kept_waiting(qemu: FakeQemu, client: QtestClient) -> No
     assert len(qemu.lines) == MOST_QUEUED
     assert client.readl(0) == MOST_QUEUED
     assert client.commands == MOST_QUEUED + 2
+
+
+def test_answers_are_read_while_commands_are_sent(
+    client: QtestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither side waits for the other: both have more to send than the connection holds."""
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    laters = []
+    for index in range(64):
+        client.write(0, bytes([index]) * (64 << 10))
+        laters.append(client.read_later(0, 64 << 10))
+    assert [later.get()[-1] for later in laters] == list(range(64))
