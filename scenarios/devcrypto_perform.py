@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""devcrypto_perform() and devcrypto_hash_copy() through ctypes, on memory in pieces, with every byte watched."""
+"""devcrypto_perform() and devcrypto_hash_copy() by ctypes, on memory in pieces, every byte of it watched."""
 
 from __future__ import annotations
 
 import ctypes
-import random
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from scenarios.devcrypto_calls import FILL
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Sequence
 
     from scenarios.devcrypto_calls import File
@@ -45,7 +46,9 @@ class Op(ctypes.Structure):
 class Sizes(ctypes.Structure):
     """struct devcrypto_sizes."""
 
-    _fields_ = tuple((name, ctypes.c_uint32) for name in ("block", "iv_len", "digest_len", "tag_len"))
+    _fields_ = tuple(
+        (name, ctypes.c_uint32) for name in ("cipher", "mac", "block", "iv_len", "digest_len", "tag_len")
+    )
 
 
 class Pieces:
@@ -56,7 +59,7 @@ class Pieces:
     def __init__(self, content: bytes, cuts: Sequence[int]) -> None:
         """Lay the content out; ``cuts`` are offsets in it, in order, repeated for pieces of no bytes."""
         edges = [0, *cuts, len(content)]
-        self.lengths = [end - start for start, end in zip(edges, edges[1:], strict=False)]
+        self.lengths = [end - start for start, end in pairwise(edges)]
         room = len(content) + self.GAP * (len(self.lengths) + 1)
         self.memory = ctypes.create_string_buffer(bytes([FILL]) * room, room)
         self.iov = (Piece * len(self.lengths))()
@@ -135,10 +138,14 @@ class Performer:
     in_place: bool = False
 
     def sizes(self, ses: int) -> tuple[int, int, int, int] | int:
-        """Return block, IV, digest and tag length of a session, or an errno."""
-        sizes = Sizes()
-        result = self.file.c.devcrypto_session_sizes(self.file.handle, ctypes.c_uint32(ses), ctypes.byref(sizes))
-        return -result if result else (sizes.block, sizes.iv_len, sizes.digest_len, sizes.tag_len)
+        """Return block, IV, digest and tag length of a session, or an errno; asks in both ways."""
+        sizes, again, c = Sizes(), Sizes(), self.file.c
+        result = int(c.devcrypto_session_sizes(self.file.handle, ctypes.c_uint32(ses), ctypes.byref(sizes)))
+        if result:
+            return -result
+        assert c.devcrypto_algorithm_sizes(sizes.cipher, sizes.mac, ctypes.byref(again)) == 0
+        assert bytes(sizes) == bytes(again)
+        return sizes.block, sizes.iv_len, sizes.digest_len, sizes.tag_len
 
     def copy(self, to: int, source: int) -> int:
         """CIOCCPHASH; return the errno."""
@@ -183,7 +190,9 @@ class Performer:
         request.aad, request.tail = memory["aad"].first(len(aad)), memory["tail"].first(len(tail))
         errno = -int(self.file.c.devcrypto_perform(self.file.handle, ctypes.byref(request)))
         given = {"aad": aad, "tail": tail, "src": src}
-        assert all(pieces.content == given[name] for name, pieces in memory.items()), "an input was written to"
+        assert all(pieces.content == given[name] for name, pieces in memory.items()), (
+            "an input was written to"
+        )
         after = target.content
         if errno:
             assert after == before, "an error, and the destination was written to"

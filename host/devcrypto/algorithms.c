@@ -65,7 +65,8 @@ int devcrypto_algorithm_sizes(uint32_t cipher, uint32_t mac, struct devcrypto_si
     int err = devcrypto_check_algorithms(cipher, mac);
 
     if (err == 0)
-        devcrypto_sizes_of(devcrypto_find_cipher(cipher), devcrypto_find_hash(mac), sizes);
+        devcrypto_sizes_of(devcrypto_find_cipher(cipher),
+                           devcrypto_takes_mac(cipher) ? devcrypto_find_hash(mac) : NULL, sizes);
     return err;
 }
 
