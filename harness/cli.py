@@ -7,7 +7,7 @@ import argparse
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -22,7 +22,6 @@ from harness.artifacts import (
     Progress,
     Settings,
 )
-from harness.bench.crypto import options as crypto_options
 from harness.errors import HarnessError, SetupError
 from harness.fuzz import arguments as fuzz_arguments
 from harness.fuzz.arguments import count_of
@@ -125,7 +124,36 @@ def _add_bench(
     text = "how fast AES-128-CBC is: our pair, what else a guest has, and the host (takes a second kernel)"
     crypto = benches.add_parser("crypto", help=text, description=text, parents=parents)
     crypto.set_defaults(run=_bench_crypto)
-    crypto_options.add_to(crypto, count_of)
+    _add_crypto_options(crypto)
+
+
+def _add_crypto_options(crypto: argparse.ArgumentParser) -> None:
+    def read(what: str) -> Callable[[str], Any]:
+        def reader(text: str) -> Any:
+            # Here and not above: what only a measurement needs does not slow the other commands.
+            from harness.bench.crypto import options  # noqa: PLC0415
+
+            return getattr(options, what)(text)
+
+        return reader
+
+    crypto.add_argument("--quick", action="store_true", help="only what the ratios at the end need")
+    text = "how often everything is measured (default 5, with --quick 3)"
+    crypto.add_argument("--rounds", type=count_of, metavar="N", help=text)
+    text = "how long each contender runs in its turn (default 0.3)"
+    crypto.add_argument("--seconds", type=read("seconds"), metavar="S", help=text)
+    text = "of pair, reference-wire, virtio-crypto, aes-ni, aes-generic, devcrypto, openssl (default: all)"
+    crypto.add_argument("--only", type=read("contenders"), metavar="NAMES", help=text)
+    text = "bytes of an operation (default 16,256,4096,65536,1048576)"
+    crypto.add_argument("--sizes", type=read("sizes"), metavar="LIST", help=text)
+    text = "how many processes at once (default 1,2,4)"
+    crypto.add_argument("--processes", type=read("processes"), metavar="LIST", help=text)
+    text = "processors of the guest (default 2)"
+    crypto.add_argument("--guest-cpus", type=count_of, default=2, metavar="N", help=text)
+    text = "encrypt into other memory; otherwise in place, as openssl speed does"
+    crypto.add_argument("--apart", action="store_true", help=text)
+    crypto.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
+    crypto.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart (needs the extra 'bench')")
 
 
 def _artifacts(options: argparse.Namespace, kernel: str = PACKAGE) -> Artifacts:
@@ -228,10 +256,12 @@ def _bench_start(options: argparse.Namespace) -> int:
 
 def _bench_crypto(options: argparse.Namespace) -> int:
     from harness.bench.crypto import command  # noqa: PLC0415 -- as above
+    from harness.bench.crypto.options import plan_of  # noqa: PLC0415
     from harness.bench.crypto.table import table  # noqa: PLC0415
 
-    plan = crypto_options.plan_of(options)
-    wishes = command.Wishes(plan=plan, json_file=options.json, svg_file=options.svg)
+    wishes = command.Wishes(
+        plan=plan_of(options), cpus=options.guest_cpus, json_file=options.json, svg_file=options.svg
+    )
     wishes.check()
     figures = command.crypto(
         _artifacts(options, GENERIC_PACKAGE),

@@ -42,6 +42,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ["fuzz", "--most-findings", "0"],
         ["fuzz", "--jobs", "0"],
         ["fuzz", "--mutant", "none"],
+        ["bench", "crypto", "--only", "nobody"],
+        ["bench", "crypto", "--sizes", "100"],
     ],
 )
 def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,12 +103,16 @@ def test_a_wrong_bench_is_status_2(option: str, capsys: pytest.CaptureFixture[st
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--json", "--svg"])
+@pytest.mark.parametrize(("bench", "option"), [("start", "--json"), ("start", "--svg"), ("crypto", "--json")])
 def test_a_file_that_cannot_be_written_is_refused_before_measuring(
-    option: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: str,
+    option: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("harness.bench.chart.require_matplotlib", lambda: None)
-    assert main(["bench", "start", option, f"{tmp_path}/none/file", f"--cache-dir={tmp_path}/cache"]) == 1
+    assert main(["bench", bench, option, f"{tmp_path}/none/file", f"--cache-dir={tmp_path}/cache"]) == 1
     seen = capsys.readouterr()
     assert "No such file" in seen.err
     assert seen.err.count("\n") == 1

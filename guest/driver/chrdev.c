@@ -7,6 +7,7 @@
  * looked up at open.
  */
 #include <linux/cdev.h>
+#include <linux/compat.h>
 #include <linux/device.h>
 #include <linux/device/class.h>
 #include <linux/file.h>
@@ -76,6 +77,7 @@ static int crypto_open(struct inode *inode, struct file *filp)
 	mutex_init(&file->lock);
 	hash_init(file->sessions);
 	init_waitqueue_head(&file->idle);
+	crypto_async_init(file);
 
 	ret = -ENOMEM;
 	file->close = crypto_message_alloc();
@@ -105,6 +107,7 @@ static int crypto_release(struct inode *inode, struct file *filp)
 {
 	struct crypto_file *file = filp->private_data;
 
+	crypto_async_end(file);
 	crypto_session_free_all(file);
 	crypto_message_close(file->crdev, file->close, file->handle);
 	crypto_device_put(file->crdev);
@@ -137,6 +140,25 @@ static long crypto_make_session(struct crypto_file *file,
 	return crypto_session_create(file, &sop, &user->ses);
 }
 
+static long crypto_ask(struct crypto_file *file, struct crypt_op __user *user)
+{
+	struct crypt_op op;
+
+	if (copy_from_user(&op, user, sizeof(op)))
+		return -EFAULT;
+	return crypto_async_crypt(file, &op);
+}
+
+static long crypto_fetch(struct crypto_file *file, struct crypt_op __user *user)
+{
+	struct crypt_op op;
+	long ret = crypto_async_fetch(file, &op);
+
+	if (!ret && copy_to_user(user, &op, sizeof(op)))
+		ret = -EFAULT;
+	return ret;
+}
+
 static long crypto_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	struct crypto_file *file = filp->private_data;
@@ -153,6 +175,16 @@ static long crypto_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		return crypto_make_session(file, user);
 	case CIOCFSESSION:
 		return crypto_session_finish(file, user);
+	case CIOCAUTHCRYPT:
+		return crypto_auth(file, user);
+	case CIOCGSESSINFO:
+		return crypto_session_info(file, user);
+	case CIOCASYNCCRYPT:
+		return crypto_ask(file, user);
+	case CIOCASYNCFETCH:
+		return crypto_fetch(file, user);
+	case CIOCCPHASH:
+		return crypto_session_copy(file, user);
 	case CRIOGET:
 		return crypto_clone_fd(filp, user);
 	case CIOCASYMFEAT:
@@ -162,12 +194,35 @@ static long crypto_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	}
 }
 
+#ifdef CONFIG_COMPAT
+static long crypto_compat_ioctl(struct file *filp, unsigned int cmd,
+				unsigned long arg)
+{
+	struct crypto_file *file = filp->private_data;
+	long ret;
+
+	if (READ_ONCE(file->crdev->dead))
+		return -ENODEV;
+	ret = crypto_compat(file, cmd, compat_ptr(arg));
+	return ret == -ENOIOCTLCMD ? compat_ptr_ioctl(filp, cmd, arg) : ret;
+}
+#endif
+
+static __poll_t crypto_poll(struct file *filp, struct poll_table_struct *wait)
+{
+	return crypto_async_poll(filp->private_data, filp, wait);
+}
+
 /* No read, no write: both are EINVAL then. */
 static const struct file_operations crypto_fops = {
 	.owner = THIS_MODULE,
 	.open = crypto_open,
 	.release = crypto_release,
 	.unlocked_ioctl = crypto_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl = crypto_compat_ioctl,
+#endif
+	.poll = crypto_poll,
 };
 
 /**

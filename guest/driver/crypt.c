@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
+#include "call.h"
 #include "driver.h"
 #include "usercopy.h"
 
@@ -19,50 +20,24 @@ static u32 dst_len_of(const struct crypto_session *ses,
 	return ses->cipher ? op->len : 0;
 }
 
-static u8 *small_data(const struct crypto_call *call)
-{
-	return (u8 *)(call->head + 1);
-}
-
 /* Fill in what changes from one operation to the next. */
-static void head_set(struct crypto_call *call, const struct crypto_session *ses,
-		     const struct crypt_op *op)
+void crypto_crypt_head(struct crypto_call *call,
+		       const struct crypto_session *ses,
+		       const struct crypt_op *op)
 {
 	struct wire_call *head = call->head;
 
 	head->op = cpu_to_le16(op->op);
 	head->flags = cpu_to_le16(op->flags);
+	if (unlikely(ses->stale_hash))
+		head->flags |= cpu_to_le16(COP_FLAG_RESET);
 	head->len = cpu_to_le32(op->len);
 	head->dst_len = cpu_to_le32(dst_len_of(ses, op));
 	__builtin_memcpy(head->iv, ses->iv, sizeof(head->iv));
 }
 
-/* Data is in the call itself: one piece to read and one to write. */
-static void small_set(struct crypto_call *call, u32 len, u32 dst_len)
-{
-	struct scatterlist *sg = call->small_sg;
-
-	sg[0].length = sizeof(*call->head) + len;
-	/* In place, or behind the data if there is no destination. */
-	sg[1].offset = sg[0].offset + sizeof(*call->head) + len - dst_len;
-	sg[1].length = dst_len + sizeof(*call->answer);
-	call->answer = (void *)(small_data(call) + len);
-	call->sgs[0] = &sg[0];
-	call->sgs[1] = &sg[1];
-	call->req.pieces = 2;
-}
-
-/* The device must have written a digest as long as it said there would be. */
-static int mac_check(const struct crypto_call *call,
-		     const struct crypto_session *ses)
-{
-	u32 len = le32_to_cpu(call->answer->mac_len);
-
-	return len && len != ses->digest_len ? -EIO : 0;
-}
-
 /* A call that the device may still have is its own affair from now on. */
-static void call_finish(struct crypto_session *ses)
+void crypto_call_finish(struct crypto_session *ses)
 {
 	struct crypto_call *call = ses->call;
 
@@ -74,25 +49,19 @@ static void call_finish(struct crypto_session *ses)
 	}
 }
 
-/* Run it and keep the IV that comes back. */
-static int call_perform(struct crypto_session *ses, u32 dst_len)
+/* What became of it; its IV is the session's from now on. */
+int crypto_crypt_result(struct crypto_call *call, struct crypto_session *ses)
 {
-	struct crypto_call *call = ses->call;
-	int ret = crypto_call_run(call);
+	u32 dst_len = le32_to_cpu(call->head->dst_len);
+	int ret = crypto_call_result(call, dst_len, ses->digest_len);
 
-	if (unlikely(ret))
-		return ret;
-	ret = crypto_call_result(call, ses, dst_len) ?: mac_check(call, ses);
+	ses->stale_hash = false;
 	if (unlikely(ret))
 		return ret;
 	if (unlikely(le32_to_cpu(call->answer->out_len) != dst_len))
 		return -EIO;
+	__builtin_memcpy(ses->iv, call->answer->iv, sizeof(ses->iv));
 	return 0;
-}
-
-static void iv_keep(struct crypto_session *ses)
-{
-	__builtin_memcpy(ses->iv, ses->call->answer->iv, sizeof(ses->iv));
 }
 
 /* Whether the fast way is one: nothing to refuse, nothing that could be odd. */
@@ -100,12 +69,18 @@ static bool is_fast(const struct crypto_session *ses, const struct crypt_op *op)
 {
 	u32 dst_len = dst_len_of(ses, op);
 
-	return ses->call && op->op <= COP_DECRYPT && op->len &&
+	return ses->call && !(ses->mac && ses->cipher) &&
+	       op->op <= COP_DECRYPT && op->len &&
 	       op->len <= crypto_small_max &&
 	       !(op->len & (ses->block - 1)) && op->src &&
-	       (!dst_len || (op->dst && access_ok(op->dst, dst_len) &&
-			     offset_in_page(op->dst) + dst_len <= PAGE_SIZE)) &&
+	       (!dst_len || (op->dst && access_ok(op->dst, dst_len))) &&
 	       (!op->iv || access_ok(op->iv, WIRE_IV_LEN));
+}
+
+/* What the program cannot have has not been: the IV is as it was before. */
+static void iv_undo(struct crypto_session *ses, const struct crypto_call *call)
+{
+	__builtin_memcpy(ses->iv, call->head->iv, sizeof(ses->iv));
 }
 
 /*
@@ -113,7 +88,7 @@ static bool is_fast(const struct crypto_session *ses, const struct crypt_op *op)
  * own memory was checked before.
  */
 static int results_to_user(const struct crypto_call *call,
-			   const struct crypto_session *ses,
+			   struct crypto_session *ses,
 			   const struct crypt_op *op, const u8 *data,
 			   u32 dst_len, struct crypt_op __user *user)
 {
@@ -122,20 +97,32 @@ static int results_to_user(const struct crypto_call *call,
 
 	if (unlikely(!user_access_begin(user, sizeof(*user))))
 		return -EFAULT;
-	words_to_user(op->dst, data, dst_len, fault);
-	if (mac_len) {
-		if (!op->mac || !access_ok(op->mac, mac_len))
+	if (!words_to_user(op->dst, data, dst_len))
+		goto fault_dst;
+	if (unlikely(mac_len)) {
+		if (!op->mac || !access_ok(op->mac, mac_len) ||
+		    !words_to_user(op->mac, answer->mac, mac_len))
 			goto fault;
-		words_to_user(op->mac, answer->mac, mac_len, fault);
 	}
-	if (op->iv && op->flags & COP_FLAG_WRITE_IV)
-		words_to_user(op->iv, answer->iv, ses->iv_len, fault);
-	words_to_user((u8 __user *)user, (const u8 *)op, sizeof(*op), fault);
+	if (op->iv && op->flags & COP_FLAG_WRITE_IV &&
+	    !words_to_user(op->iv, answer->iv, ses->iv_len))
+		goto fault;
+	if (likely(user) && !words_to_user(user, op, sizeof(*op)))
+		goto fault;
 	user_access_end();
 	return 0;
+fault_dst:
+	iv_undo(ses, call);
 fault:
 	user_access_end();
 	return -EFAULT;
+}
+
+/* The operation would have started the hash anew, had it come that far. */
+static void hash_restart(struct crypto_session *ses, const struct crypt_op *op)
+{
+	if (ses->mac && (!op->flags || op->flags & COP_FLAG_RESET))
+		ses->stale_hash = true;
 }
 
 static int crypt_fast(struct crypto_session *ses, const struct crypt_op *op,
@@ -143,169 +130,169 @@ static int crypt_fast(struct crypto_session *ses, const struct crypt_op *op,
 {
 	struct crypto_call *call = ses->call;
 	u32 dst_len = dst_len_of(ses, op);
-	u8 *data = small_data(call);
+	u8 *data = (u8 *)(call->head + 1);
 	u8 iv[WIRE_IV_LEN] __aligned(8) = { };
 	int ret;
 
 	if (unlikely(!user_access_begin(op->src, op->len)))
 		return -EFAULT;
 	if (op->iv) {
-		words_from_user(iv, op->iv, ses->iv_len, fault);
+		if (!words_from_user(iv, op->iv, ses->iv_len))
+			goto fault;
 		/* Stays, whatever becomes of the operation. */
 		__builtin_memcpy(ses->iv, iv, sizeof(ses->iv));
 	}
-	words_from_user(data, op->src, op->len, fault);
+	if (!words_from_user(data, op->src, op->len))
+		goto fault;
 	user_access_end();
+	if (unlikely(offset_in_page(op->dst) + dst_len > PAGE_SIZE) &&
+	    !crypto_writable(op->dst, dst_len))
+		return -EFAULT;
 
-	head_set(call, ses, op);
-	small_set(call, op->len, dst_len);
-	ret = call_perform(ses, dst_len);
-	if (likely(!ret)) {
+	crypto_crypt_head(call, ses, op);
+	crypto_call_small(call, op->len, dst_len);
+	ret = crypto_call_run(call) ?: crypto_crypt_result(call, ses);
+	if (likely(!ret))
 		ret = results_to_user(call, ses, op, data, dst_len, user);
-		if (likely(!ret))
-			iv_keep(ses);
-	}
 	if (unlikely(call->req.state != REQUEST_DONE))
-		call_finish(ses);
+		crypto_call_finish(ses);
 	return ret;
 fault:
 	user_access_end();
+	hash_restart(ses, op);
 	return -EFAULT;
 }
 
-/* Source and destination are one, or apart: the device can work in them. */
-static bool can_share(const struct crypt_op *op, u32 dst_len)
+/* What is wrong with the operation itself. */
+int crypto_crypt_check(const struct crypto_file *file,
+		       const struct crypto_session *ses,
+		       const struct crypt_op *op)
 {
-	return !dst_len || op->src == op->dst || op->src + op->len <= op->dst ||
-	       op->dst + dst_len <= op->src;
-}
-
-static int data_small(struct crypto_call *call, const struct crypt_op *op,
-		      u32 dst_len)
-{
-	if (copy_from_user(small_data(call), op->src, op->len))
-		return -EFAULT;
-	if (dst_len && !crypto_writable(op->dst, dst_len))
-		return -EFAULT;
-	small_set(call, op->len, dst_len);
+	if (op->op != COP_ENCRYPT && op->op != COP_DECRYPT)
+		return -EINVAL;
+	if (op->len & (ses->block - 1) || op->len > file->crdev->max_len)
+		return -EINVAL;
 	return 0;
 }
 
-static int data_copied(struct crypto_call *call, const struct crypt_op *op,
-		       u32 dst_len)
+void crypto_crypt_data(struct crypto_data *data,
+		       const struct crypto_session *ses,
+		       const struct crypt_op *op)
 {
-	int ret = crypto_buffer_alloc(&call->src, op->len, call->crdev);
+	*data = (struct crypto_data) {
+		.src = op->src,
+		.dst = op->dst,
+		.len = op->len,
+		.dst_len = dst_len_of(ses, op),
+		.flags = op->flags,
+		.probe = ses->mac,	/* what was hashed stays hashed */
+	};
+}
 
-	if (ret)
-		return ret;
-	if (crypto_buffer_from_user(&call->src, op->src))
-		return -EFAULT;
-	if (dst_len) {
-		if (!crypto_writable(op->dst, dst_len))
-			return -EFAULT;
-		ret = crypto_buffer_alloc(&call->dst, dst_len, call->crdev);
-		if (ret)
-			return ret;
+/* The call that the session keeps, made at its first operation. */
+struct crypto_call *crypto_session_call(const struct crypto_file *file,
+					struct crypto_session *ses)
+{
+	if (!ses->call) {
+		ses->call = crypto_call_alloc(file);
+		if (ses->call)
+			crypto_call_session(ses->call, ses);
 	}
-	return crypto_call_copies(call);
+	return ses->call;
 }
 
-/* Bring the data where the device finds it. */
-static int data_set(struct crypto_call *call, const struct crypt_op *op,
-		    u32 dst_len)
+/* Results of a job, but for its destination and the crypt_op itself. */
+int crypto_crypt_results(const struct crypto_call *call,
+			 struct crypto_session *ses,
+			 const struct crypt_op *op)
 {
-	if (op->len <= crypto_small_max)
-		return data_small(call, op, dst_len);
-	if (op->len >= zero_copy_min && !(op->flags & COP_FLAG_NO_ZC) &&
-	    can_share(op, dst_len) &&
-	    !crypto_call_pin(call, op->src, op->len, op->dst, dst_len))
-		return 0;
-	return data_copied(call, op, dst_len);
-}
-
-/* Bring results that were copied back to the program. */
-static int data_back(const struct crypto_call *call, const struct crypt_op *op,
-		     u32 dst_len)
-{
-	if (!dst_len || call->dst_pages)
-		return 0;
-	if (call->dst.nents)
-		return crypto_buffer_to_user(&call->dst, op->dst);
-	return copy_to_user(op->dst, small_data(call), dst_len) ? -EFAULT : 0;
+	return results_to_user(call, ses, op, NULL, 0, NULL);
 }
 
 static int crypt_slow(struct crypto_file *file, struct crypto_session *ses,
 		      const struct crypt_op *op, struct crypt_op __user *user)
 {
-	u32 dst_len = dst_len_of(ses, op);
+	struct crypto_data data;
 	u8 iv[WIRE_IV_LEN];
 	int ret;
 
 	if (op->iv && copy_from_user(iv, op->iv, ses->iv_len))
 		return -EFAULT;
-	if (op->op != COP_ENCRYPT && op->op != COP_DECRYPT)
-		return -EINVAL;
-	if (op->len & (ses->block - 1) || op->len > file->crdev->max_len)
-		return -EINVAL;
+	ret = crypto_crypt_check(file, ses, op);
+	if (ret)
+		return ret;
 	/* Stays, whatever becomes of the operation. */
 	if (op->iv)
 		memcpy(ses->iv, iv, ses->iv_len);
-	if (op->len && (!op->src || (dst_len && !op->dst)))
-		return -EFAULT;
-	if (!ses->call)
-		ses->call = crypto_call_alloc(file, ses);
-	if (!ses->call)
+	if (!crypto_session_call(file, ses))
 		return -ENOMEM;
 
-	head_set(ses->call, ses, op);
-	ret = data_set(ses->call, op, dst_len) ?: call_perform(ses, dst_len) ?:
-	      data_back(ses->call, op, dst_len) ?:
-	      results_to_user(ses->call, ses, op, NULL, 0, user);
-	if (!ret)
-		iv_keep(ses);
-	call_finish(ses);
+	crypto_crypt_head(ses->call, ses, op);
+	crypto_crypt_data(&data, ses, op);
+	ret = crypto_data_set(ses->call, &data);
+	if (ret) {
+		hash_restart(ses, op);
+		goto out;
+	}
+	ret = crypto_call_run(ses->call) ?: crypto_crypt_result(ses->call, ses);
+	if (ret)
+		goto out;
+	ret = crypto_data_back(ses->call, &data);
+	if (ret)
+		iv_undo(ses, ses->call);
+	else
+		ret = results_to_user(ses->call, ses, op, NULL, 0, user);
+out:
+	crypto_call_finish(ses);
 	return ret;
 }
 
 static int op_from_user(struct crypt_op *op, const struct crypt_op __user *user)
 {
+	bool copied;
+
 	if (unlikely(!user_access_begin(user, sizeof(*user))))
 		return -EFAULT;
-	words_from_user((u8 *)op, (const u8 __user *)user, sizeof(*op), fault);
+	copied = words_from_user(op, user, sizeof(*op));
 	user_access_end();
-	return 0;
-fault:
-	user_access_end();
-	return -EFAULT;
+	return copied ? 0 : -EFAULT;
 }
 
 /**
- * crypto_crypt - CIOCCRYPT
+ * crypto_crypt_op - CIOCCRYPT
  * @file:	the open file
- * @user:	what the program asks for
+ * @op:		what the program asks for
+ * @user:	where it asked; NULL if that is no crypt_op
  *
  * Return: 0 or -errno.
  */
-long crypto_crypt(struct crypto_file *file, struct crypt_op __user *user)
+long crypto_crypt_op(struct crypto_file *file, const struct crypt_op *op,
+		     struct crypt_op __user *user)
 {
-	struct crypto_session *ses;
-	struct crypt_op op;
+	struct crypto_session *ses = crypto_session_enter(file, op->ses);
 	long ret;
 
-	if (unlikely(op_from_user(&op, user)))
-		return -EFAULT;
-	ses = crypto_session_enter(file, op.ses);
 	if (IS_ERR(ses))
 		return PTR_ERR(ses);
-	if (likely(is_fast(ses, &op))) {
-		ret = crypt_fast(ses, &op, user);
+	if (likely(is_fast(ses, op))) {
+		ret = crypt_fast(ses, op, user);
 	} else if (file->crdev->calls) {
-		ret = crypt_slow(file, ses, &op, user);
+		ret = crypt_slow(file, ses, op, user);
 	} else {
-		ret = crypto_reference_crypt(file, ses, &op);
-		if (!ret && copy_to_user(user, &op, sizeof(op)))
+		ret = crypto_reference_crypt(file, ses, op);
+		if (!ret && user && copy_to_user(user, op, sizeof(*op)))
 			ret = -EFAULT;
 	}
 	crypto_session_leave(file, ses);
 	return ret;
+}
+
+/* The same for a program of our own word size. */
+long crypto_crypt(struct crypto_file *file, struct crypt_op __user *user)
+{
+	struct crypt_op op;
+
+	if (unlikely(op_from_user(&op, user)))
+		return -EFAULT;
+	return crypto_crypt_op(file, &op, user);
 }

@@ -17,9 +17,9 @@
 
 #include "wire.h"
 
-/* A call with that much data, header and answer fits into a page. */
-#define CALL_SMALL_LIMIT	(PAGE_SIZE - sizeof(struct wire_call) - \
-				 sizeof(struct wire_answer))
+struct crypto_call;
+struct file;
+struct poll_table_struct;
 
 /* main.c: module parameters, and who lets go of pages */
 extern unsigned int max_len;
@@ -31,14 +31,15 @@ extern struct workqueue_struct *crypto_workqueue;
  * struct crypto_queue - one virtqueue and the requests in it
  * @lock:	 protects everything below, and the node, state, orphan, error and
  *		 used of each request that was submitted. Taken in interrupts;
- *		 never held while sleeping. Held while the device is notified of
- *		 a small request only, which it answers at once.
+ *		 never held while sleeping. While the device is notified, and may
+ *		 do all its work, it is held only if that keeps nobody waiting.
  * @vq:		 the virtqueue; NULL once the device is gone
  * @dead:	 nothing may be submitted any more; set once
  * @backlog:	 requests that wait for room in the ring, first come first served
  * @sent:	 requests that the device owns and somebody waits for. While there
  *		 are none the device's interrupts are off.
  * @crdev:	 whose queue it is
+ * @own:	 only one processor uses it
  */
 struct crypto_queue {
 	spinlock_t lock;	/* everything below, and submitted requests */
@@ -47,6 +48,7 @@ struct crypto_queue {
 	struct list_head backlog;
 	struct list_head sent;
 	struct crypto_device *crdev;
+	bool own;
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -90,6 +92,16 @@ struct crypto_device {
  *		memory.
  * @sessions:	struct crypto_session by id; looked up under RCU
  * @idle:	who waits for a session that is busy
+ * @jobs_lock:	protects what follows. Taken in interrupts, within the lock of
+ *		a queue.
+ * @jobs:	asynchronous operations in the order in which they came
+ * @jobs_free:	memory for more
+ * @jobs_count:	all of them
+ * @jobs_waiting: those that wait for their session; read without the lock by
+ *		whoever leaves a session
+ * @closing:	nothing is started any more
+ * @poll:	who waits for the first to be over, or for room
+ * @jobs_work:	starts those that waited
  */
 struct crypto_file {
 	struct crypto_device *crdev;
@@ -98,6 +110,15 @@ struct crypto_file {
 	struct mutex lock;	/* changes of sessions */
 	DECLARE_HASHTABLE(sessions, 5);
 	wait_queue_head_t idle;
+
+	spinlock_t jobs_lock;	/* all that follows */
+	struct list_head jobs;
+	struct list_head jobs_free;
+	unsigned int jobs_count;
+	unsigned int jobs_waiting;
+	bool closing;
+	wait_queue_head_t poll;
+	struct work_struct jobs_work;
 };
 
 #define SESSION_BUSY	0
@@ -117,6 +138,7 @@ struct crypto_file {
  * @iv_len:	bytes of @iv that count
  * @digest_len:	of the mac
  * @tag_len:	longest tag of an AEAD cipher
+ * @stale_hash:	an operation that starts a hash anew never came to the device
  * @iv:		what the next operation without an IV goes on from
  * @call:	memory for the next operation; NULL if there is none yet
  */
@@ -127,6 +149,7 @@ struct crypto_session {
 	u32 id;
 	unsigned long flags;
 	bool dead;
+	bool stale_hash;
 	u32 cipher;
 	u32 mac;
 	u32 block;
@@ -169,6 +192,8 @@ enum crypto_request_state {
  * @pieces:	descriptors that it takes
  * @sgs:	the scatterlists in their order
  * @release:	frees it; called in any context
+ * @finished:	NULL, or what is called instead of completing @done, with the
+ *		queue's lock held
  * @orphaned:	NULL, or whether the abandoned request must be sent once more
  */
 struct crypto_request {
@@ -186,6 +211,7 @@ struct crypto_request {
 	unsigned int pieces;
 	struct scatterlist **sgs;
 	void (*release)(struct crypto_request *req);
+	void (*finished)(struct crypto_request *req);
 	bool (*orphaned)(struct crypto_request *req, u32 used);
 };
 
@@ -227,39 +253,29 @@ struct crypto_message {
 	} written ____cacheline_aligned;
 };
 
+#define ALGORITHM_STREAM	1	/* a cipher without blocks to fill */
+#define ALGORITHM_AEAD		2	/* has a tag of its own, takes no mac */
+#define ALGORITHM_KEYED		4	/* a mac with a key */
+
 /**
- * struct crypto_call - request 16: an operation, with all that it points to
- * @req:	how it travels
- * @release:	lets go of pages, which cannot be done in an interrupt
- * @crdev:	for whose queues it was made
- * @head:	the header, with room for small data and an answer behind it
- * @answer:	where the device answers
- * @small_sg:	one piece to read and one to write, both within @head
- * @sgs:	what it reads, what it writes
- * @table:	scatterlist of the pieces where there are more
- * @pages:	the user's pages that are pinned: source, then destination
- * @table_len:	entries of @table and of @pages
- * @src_pages:	pinned to be read
- * @dst_pages:	pinned to be written (and read, if in place)
- * @src:	source data that was copied
- * @dst:	destination data that will be copied
+ * struct crypto_algorithm - a cipher, a mac or a hash
+ * @number:	as in session_op
+ * @flags:	ALGORITHM_*
+ * @name:	as the kernel calls it
+ * @keylens:	of a cipher, in bytes
  */
-struct crypto_call {
-	struct crypto_request req;
-	struct work_struct release;
-	struct crypto_device *crdev;
-	struct wire_call *head;
-	struct wire_answer *answer;
-	struct scatterlist small_sg[2];
-	struct scatterlist *sgs[2];
-	struct scatterlist *table;
-	struct page **pages;
-	unsigned int table_len;
-	unsigned int src_pages;
-	unsigned int dst_pages;
-	struct crypto_buffer src;
-	struct crypto_buffer dst;
+struct crypto_algorithm {
+	u32 number;
+	u32 flags;
+	const char *name;
+	u8 keylens[3];
 };
+
+/* algorithms.c */
+const struct crypto_algorithm *crypto_find_cipher(u32 number);
+const struct crypto_algorithm *crypto_find_mac(u32 number);
+bool crypto_good_keylen(const struct crypto_algorithm *cipher, u32 keylen);
+void crypto_tell(struct session_info_op *info, u32 cipher, u32 mac);
 
 /* buffer.c */
 int crypto_buffer_alloc(struct crypto_buffer *buf, size_t len,
@@ -295,17 +311,25 @@ void crypto_request_init(struct crypto_request *req);
 void crypto_request_put(struct crypto_request *req);
 int crypto_queue_submit(struct crypto_queue *q, struct crypto_request *req);
 int crypto_queue_wait(struct crypto_request *req);
+void crypto_queue_forget(struct crypto_request *req);
 int crypto_queue_call(struct crypto_queue *q, struct crypto_request *req);
 void crypto_device_break(struct crypto_device *crdev);
 void crypto_device_drain(struct crypto_device *crdev);
 void crypto_queue_callback(struct virtqueue *vq);
 
 /* session.c */
+struct crypto_session *crypto_session_get(struct crypto_file *file, u32 id);
+void crypto_session_put(struct crypto_session *ses);
+bool crypto_session_try(struct crypto_session *ses);
 struct crypto_session *crypto_session_enter(struct crypto_file *file, u32 id);
 void crypto_session_leave(struct crypto_file *file, struct crypto_session *ses);
 long crypto_session_create(struct crypto_file *file, struct session_op *sop,
 			   u32 __user *id);
 long crypto_session_finish(struct crypto_file *file, u32 __user *arg);
+long crypto_session_info(struct crypto_file *file,
+			 struct session_info_op __user *arg);
+long crypto_session_copy(struct crypto_file *file,
+			 const struct cphash_op __user *arg);
 void crypto_session_free_all(struct crypto_file *file);
 
 /* reference.c */
@@ -316,25 +340,25 @@ int crypto_reference_create(struct crypto_file *file,
 long crypto_reference_crypt(struct crypto_file *file,
 			    struct crypto_session *ses,
 			    const struct crypt_op *op);
-bool crypto_writable(u8 __user *dst, size_t len);
-
-/* call.c */
-struct crypto_call *crypto_call_alloc(const struct crypto_file *file,
-				      const struct crypto_session *ses);
-void crypto_call_settle(struct crypto_call *call);
-void crypto_call_put(struct crypto_call *call);
-int crypto_call_run(struct crypto_call *call);
-int crypto_call_result(const struct crypto_call *call,
-		       const struct crypto_session *ses, u32 dst_len);
-
-/* pages.c */
-int crypto_call_pin(struct crypto_call *call, const u8 __user *src, size_t len,
-		    u8 __user *dst, size_t dst_len);
-void crypto_call_unpin(struct crypto_call *call);
-int crypto_call_copies(struct crypto_call *call);
 
 /* crypt.c */
 long crypto_crypt(struct crypto_file *file, struct crypt_op __user *user);
+long crypto_crypt_op(struct crypto_file *file, const struct crypt_op *op,
+		     struct crypt_op __user *user);
+
+/* auth.c */
+long crypto_auth(struct crypto_file *file, struct crypt_auth_op __user *user);
+
+/* async.c */
+void crypto_async_init(struct crypto_file *file);
+void crypto_async_end(struct crypto_file *file);
+long crypto_async_crypt(struct crypto_file *file, const struct crypt_op *op);
+long crypto_async_fetch(struct crypto_file *file, struct crypt_op *op);
+__poll_t crypto_async_poll(struct crypto_file *file, struct file *filp,
+			   struct poll_table_struct *wait);
+
+/* compat32.c */
+long crypto_compat(struct crypto_file *file, unsigned int cmd, void __user *user);
 
 /* chrdev.c */
 int crypto_chrdev_init(void);

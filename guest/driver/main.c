@@ -12,6 +12,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
+#include "call.h"
 #include "compat.h"
 #include "driver.h"
 
@@ -22,7 +23,7 @@
 #define MAX_CHUNKS	((unsigned int)(PAGE_SIZE / sizeof(struct scatterlist)))
 
 /* Measured: from here on, pinning pages costs less than copying. */
-#define ZERO_COPY_MIN	2048
+#define ZERO_COPY_MIN	3072
 
 /*
  * 30 is what all implementations use; the virtio standard has since given it
@@ -149,6 +150,7 @@ static struct crypto_device *device_alloc(struct virtio_device *vdev)
 		spin_lock_init(&q->lock);
 		INIT_LIST_HEAD(&q->backlog);
 		INIT_LIST_HEAD(&q->sent);
+		q->own = crdev->num_queues - crdev->first_queue >= nr_cpu_ids;
 	}
 	return crdev;
 }

@@ -7,6 +7,7 @@
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 
+#include "call.h"
 #include "driver.h"
 
 /* What a chain has besides its data: header, answer, and what goes with aad. */
@@ -104,13 +105,15 @@ static int hold(const void __user *start, unsigned int n, struct page **pages)
 	return -EFAULT;
 }
 
-static int pin_all(struct crypto_call *call, const u8 __user *src, size_t len,
-		   u8 __user *dst, size_t dst_len)
+static int pin_all(struct crypto_call *call, const struct crypto_data *data)
 {
-	bool in_place = src == dst && dst_len;
-	unsigned int out = page_count_of(src, len);
-	unsigned int in = page_count_of(dst, in_place ? max(len, dst_len) :
-							dst_len);
+	const u8 __user *src = data->src;
+	u8 __user *dst = data->dst;
+	bool in_place = src == dst && data->dst_len;
+	unsigned int out = page_count_of(src, data->len);
+	unsigned int in = page_count_of(dst, in_place ?
+					     max(data->len, data->dst_len) :
+					     data->dst_len);
 	int ret = table_reserve(call, in_place ? 2 * in : out + in);
 
 	if (ret)
@@ -140,7 +143,30 @@ static void call_chain(struct crypto_call *call, struct scatterlist *in,
 	sg_mark_end(end - 1);
 	call->sgs[0] = call->table;
 	call->sgs[1] = in;
+	call->req.out = 1;
+	call->req.in = 1;
 	call->req.pieces = end - call->table;
+}
+
+/* Header and aad, in front of the source. */
+static struct scatterlist *head_set(const struct crypto_call *call)
+{
+	struct scatterlist *sg = call->table;
+
+	piece_set_buf(sg++, call->head, sizeof(*call->head));
+	if (call->aad_len)
+		piece_set_buf(sg++, call->extra, call->aad_len);
+	return sg;
+}
+
+/* Tail and tag, behind it. */
+static struct scatterlist *tail_set(const struct crypto_call *call,
+				    struct scatterlist *sg)
+{
+	if (call->tail_len)
+		piece_set_buf(sg++, call->extra + call->aad_len,
+			      call->tail_len);
+	return sg;
 }
 
 /* The answer lies behind the header, where small data would be. */
@@ -155,28 +181,24 @@ static struct scatterlist *answer_set(struct crypto_call *call,
 /**
  * crypto_call_pin - give the program's pages to the device
  * @call:	the call, whose header is filled in
- * @src:	source
- * @len:	bytes of source
- * @dst:	destination: the same address, or it does not overlap
- * @dst_len:	bytes of destination
+ * @data:	source and destination at the same address, or apart
  *
  * Return: 0, or -errno if it is better copied, or cannot be accessed.
  */
-int crypto_call_pin(struct crypto_call *call, const u8 __user *src, size_t len,
-		    u8 __user *dst, size_t dst_len)
+int crypto_call_pin(struct crypto_call *call, const struct crypto_data *data)
 {
 	size_t max_segment = min_t(size_t, call->crdev->max_segment, SZ_1G);
 	struct scatterlist *sg, *in;
-	int ret = pin_all(call, src, len, dst, dst_len);
+	int ret = pin_all(call, data);
 
 	if (ret)
 		goto unpin;
-	sg = call->table;
-	piece_set_buf(sg++, call->head, sizeof(*call->head));
-	sg = pieces_set(sg, call->pages, offset_in_page(src), len, max_segment);
+	sg = pieces_set(head_set(call), call->pages, offset_in_page(data->src),
+			data->len, max_segment);
+	sg = tail_set(call, sg);
 	in = sg;
-	sg = pieces_set(sg, call->pages + call->src_pages, offset_in_page(dst),
-			dst_len, max_segment);
+	sg = pieces_set(sg, call->pages + call->src_pages,
+			offset_in_page(data->dst), data->dst_len, max_segment);
 	sg = answer_set(call, sg);
 	call_chain(call, in, sg);
 	if (likely(call->req.pieces <= call->crdev->max_pieces))
@@ -223,9 +245,7 @@ int crypto_call_copies(struct crypto_call *call)
 
 	if (ret)
 		return ret;
-	sg = call->table;
-	piece_set_buf(sg++, call->head, sizeof(*call->head));
-	sg = buffer_set(sg, &call->src);
+	sg = tail_set(call, buffer_set(head_set(call), &call->src));
 	in = sg;
 	sg = buffer_set(sg, &call->dst);
 	sg = answer_set(call, sg);

@@ -37,16 +37,26 @@ void crypto_request_put(struct crypto_request *req)
 		req->release(req);
 }
 
+static void request_tell(struct crypto_request *req, int error)
+{
+	req->error = error;
+	if (req->finished)
+		req->finished(req);
+	else
+		complete(&req->done);
+}
+
 /* Caller holds q->lock. The request may be freed by this. */
 static void request_finish(struct crypto_request *req, int error, u32 used)
 {
+	bool told = req->state == REQUEST_FAILED;
+
 	list_del_init(&req->node);
-	if (req->state != REQUEST_FAILED) {
-		req->error = error;
-		req->used = used;
-		complete(&req->done);
-	}
 	req->state = REQUEST_DONE;
+	if (!told) {
+		req->used = used;
+		request_tell(req, error);
+	}
 	crypto_request_put(req);
 }
 
@@ -202,6 +212,23 @@ static bool request_abandon(struct crypto_request *req)
 }
 
 /**
+ * crypto_queue_forget - nobody will ever ask for this request
+ * @req:	the request, submitted, perhaps over
+ *
+ * Its finished() does not run and will not be called.
+ */
+void crypto_queue_forget(struct crypto_request *req)
+{
+	struct crypto_queue *q = req->queue;
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	req->finished = NULL;
+	spin_unlock_irqrestore(&q->lock, flags);
+	request_abandon(req);
+}
+
+/**
  * crypto_queue_wait - sleep until a request is answered
  * @req:	the request, submitted
  *
@@ -219,13 +246,13 @@ int crypto_queue_wait(struct crypto_request *req)
 }
 
 /**
- * crypto_queue_call - hand over a small request, and take back its answer
+ * crypto_queue_call - hand over a request, and take back its answer
  * @q:		the queue
- * @req:	the request, in no queue
+ * @req:	the request, in no queue; small if others use the queue, too
  *
- * The device does little work as soon as it is notified. So the lock is held
- * all the while, and the request is on no list and needs no reference unless
- * the answer takes longer.
+ * The device does much of its work as soon as it is notified. So the lock is
+ * held all the while, and the request is on no list and needs no reference
+ * unless the answer takes longer.
  *
  * Return: as crypto_queue_wait().
  */
@@ -277,8 +304,7 @@ static void queue_break(struct crypto_queue *q)
 	list_for_each_entry(req, &q->sent, node) {
 		if (req->state == REQUEST_SENT) {
 			req->state = REQUEST_FAILED;
-			req->error = -ENODEV;
-			complete(&req->done);
+			request_tell(req, -ENODEV);
 		}
 	}
 	while ((req = list_first_entry_or_null(&q->backlog,

@@ -3,9 +3,10 @@
  * The reference wire, for devices that speak nothing else. It knows AES-CBC
  * only, cannot bring an IV back, and all data is copied.
  */
-#include <linux/pagemap.h>
+#include <linux/mm.h>
 #include <linux/uaccess.h>
 
+#include "call.h"
 #include "driver.h"
 
 #define BLOCK_LEN	16
@@ -54,21 +55,6 @@ int crypto_reference_create(struct crypto_file *file,
 	return ret;
 }
 
-/*
- * Whether all of a destination can be written is known before the operation
- * runs, as on a /dev/crypto that pins pages: otherwise a destination that ends
- * in the void would be half written. Within one page the copy is all or
- * nothing anyway.
- */
-bool crypto_writable(u8 __user *dst, size_t len)
-{
-	if (!dst || !access_ok(dst, len))
-		return false;
-	if (offset_in_page(dst) + len <= PAGE_SIZE)
-		return true;
-	return !fault_in_safe_writeable((char __user *)dst, len);
-}
-
 /* Fill in the chain T F C O s v | d R. */
 static void crypt_fill(struct crypto_message *msg, u32 handle,
 		       const struct crypt_op *op)
@@ -106,7 +92,10 @@ static int crypt_run(struct crypto_file *file, struct crypto_session *ses,
 	ret = -EFAULT;
 	if (!op->src || crypto_buffer_from_user(&msg->src, op->src))
 		goto out;
-	if (!crypto_writable(op->dst, op->len))
+	/* Within one page a copy is all or nothing anyway. */
+	if (!op->dst || !access_ok(op->dst, op->len) ||
+	    (offset_in_page(op->dst) + op->len > PAGE_SIZE &&
+	     !crypto_writable(op->dst, op->len)))
 		goto out;
 
 	ret = crypto_buffer_alloc(&msg->dst, op->len, crdev);

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "call.h"
 #include "driver.h"
 
 /* More than any block cipher has. */
@@ -27,7 +28,7 @@ static void session_release(struct kref *ref)
 	kfree_rcu(ses, rcu);
 }
 
-static void session_put(struct crypto_session *ses)
+void crypto_session_put(struct crypto_session *ses)
 {
 	kref_put(&ses->ref, session_release);
 }
@@ -44,7 +45,21 @@ static struct crypto_session *session_find(struct crypto_file *file, u32 id)
 	return NULL;
 }
 
-static bool session_trylock(struct crypto_session *ses)
+/* A reference keeps the memory; the session may be freed all the same. */
+struct crypto_session *crypto_session_get(struct crypto_file *file, u32 id)
+{
+	struct crypto_session *ses;
+
+	rcu_read_lock();
+	ses = session_find(file, id);
+	if (ses && !kref_get_unless_zero(&ses->ref))
+		ses = NULL;
+	rcu_read_unlock();
+	return ses;
+}
+
+/* Enter a session unless somebody is in it. */
+bool crypto_session_try(struct crypto_session *ses)
 {
 	return !test_and_set_bit_lock(SESSION_BUSY, &ses->flags);
 }
@@ -53,13 +68,13 @@ static bool session_trylock(struct crypto_session *ses)
 static struct crypto_session *session_wait(struct crypto_file *file,
 					   struct crypto_session *ses)
 {
-	int ret = wait_event_killable(file->idle, session_trylock(ses));
+	int ret = wait_event_killable(file->idle, crypto_session_try(ses));
 
 	if (!ret && ses->dead) {
 		crypto_session_leave(file, ses);
 		ret = -EINVAL;
 	}
-	session_put(ses);
+	crypto_session_put(ses);
 	return ret ? ERR_PTR(ret) : ses;
 }
 
@@ -78,7 +93,7 @@ struct crypto_session *crypto_session_enter(struct crypto_file *file, u32 id)
 
 	rcu_read_lock();
 	ses = session_find(file, id);
-	if (likely(ses && session_trylock(ses))) {
+	if (likely(ses && crypto_session_try(ses))) {
 		if (unlikely(ses->dead)) {
 			/* Freed after we found it, and before we came in. */
 			crypto_session_leave(file, ses);
@@ -97,9 +112,13 @@ struct crypto_session *crypto_session_enter(struct crypto_file *file, u32 id)
 void crypto_session_leave(struct crypto_file *file, struct crypto_session *ses)
 {
 	clear_bit_unlock(SESSION_BUSY, &ses->flags);
+	/* Whoever waits has seen the bit cleared, or is seen here. */
 	smp_mb__after_atomic();
+	/* Pairs with the barrier of those who begin to wait. */
 	if (unlikely(waitqueue_active(&file->idle)))
 		wake_up_all(&file->idle);
+	if (unlikely(READ_ONCE(file->jobs_waiting)) && !file->closing)
+		queue_work(crypto_workqueue, &file->jobs_work);
 }
 
 static void session_remove(struct crypto_file *file, struct crypto_session *ses)
@@ -118,7 +137,7 @@ void crypto_session_free_all(struct crypto_file *file)
 
 	hash_for_each_safe(file->sessions, bucket, next, ses, node) {
 		hash_del_rcu(&ses->node);
-		session_put(ses);
+		crypto_session_put(ses);
 	}
 }
 
@@ -187,21 +206,41 @@ static int remote_finish(struct crypto_file *file, u32 id)
 	return ret;
 }
 
-/* Check a session_op and fetch its keys. */
-static int fetch_keys(struct session_op *sop, struct crypto_message *msg)
+/* The cipher's part of a session_op. */
+static int fetch_key(const struct session_op *sop,
+		     const struct crypto_algorithm *cipher, u8 *key)
 {
-	if (!sop->cipher && !sop->mac)
-		return -EINVAL;
-	if (!sop->cipher)
-		sop->keylen = 0;
 	if (sop->keylen > CRYPTO_CIPHER_MAX_KEY_LEN)
 		return -EINVAL;
-	if (copy_from_user(msg->read.key, sop->key, sop->keylen))
+	if (copy_from_user(key, sop->key, sop->keylen))
 		return -EFAULT;
-	if (!sop->mac)
-		sop->mackeylen = 0;
-	if (sop->mackeylen > CRYPTO_HMAC_MAX_KEY_LEN)
+	return crypto_good_keylen(cipher, sop->keylen) ? 0 : -EINVAL;
+}
+
+/* Check a session_op and fetch its keys; what means nothing is not sent. */
+static int fetch_keys(struct session_op *sop, struct crypto_message *msg)
+{
+	const struct crypto_algorithm *cipher = crypto_find_cipher(sop->cipher);
+	const struct crypto_algorithm *mac = crypto_find_mac(sop->mac);
+	bool aead = cipher && cipher->flags & ALGORITHM_AEAD;
+
+	if ((!sop->cipher && !sop->mac) || (sop->cipher && !cipher) ||
+	    (sop->mac && !mac))
 		return -EINVAL;
+	if (cipher) {
+		int ret = fetch_key(sop, cipher, msg->read.key);
+
+		if (ret)
+			return ret;
+	} else {
+		sop->keylen = 0;
+	}
+	if (mac && sop->mackeylen > CRYPTO_HMAC_MAX_KEY_LEN)
+		return -EINVAL;
+	if (aead)
+		return sop->mackeylen ? -EINVAL : 0;
+	if (!mac || !(mac->flags & ALGORITHM_KEYED))
+		sop->mackeylen = 0;
 	if (copy_from_user(msg->read.mackey, sop->mackey, sop->mackeylen))
 		return -EFAULT;
 	return 0;
@@ -247,6 +286,8 @@ long crypto_session_create(struct crypto_file *file, struct session_op *sop,
 	kref_init(&ses->ref);
 	ses->cipher = sop->cipher;
 	ses->mac = sop->mac;
+	if (sop->cipher == CRYPTO_AES_GCM)
+		ses->mac = 0;	/* it has a tag of its own */
 	if (file->crdev->calls)
 		ret = fetch_keys(sop, msg) ?:
 		      remote_create(file, sop, msg, ses);
@@ -290,6 +331,6 @@ long crypto_session_finish(struct crypto_file *file, u32 __user *arg)
 	session_remove(file, ses);
 	ret = remote_finish(file, id);
 	crypto_session_leave(file, ses);
-	session_put(ses);
+	crypto_session_put(ses);
 	return ret;
 }

@@ -15,7 +15,7 @@ from harness.artifacts.cache import NotBuiltError, Store
 from harness.artifacts.compile import source_files
 from harness.artifacts.debian import Pins, Remote
 from harness.artifacts.digest import key_of, sources_key
-from harness.artifacts.kernel import read_module, relocate_headers
+from harness.artifacts.kernel import module_needs, read_module, relocate_headers, with_needs
 from harness.artifacts.keys import ssh_key
 from harness.artifacts.progress import Progress
 from harness.artifacts.qemu import PATCHED, overlay
@@ -215,6 +215,38 @@ def test_modules_are_found_by_name(tmp_path: Path) -> None:
     assert read_module(tmp_path, "rng_core") == b"module"
     with pytest.raises(ArtifactError, match="virtio_none"):
         read_module(tmp_path, "virtio_none")
+
+
+def _modules(root: Path, **needs: str) -> Path:
+    folder = root / "lib" / "modules" / "6.1" / "kernel" / "crypto"
+    folder.mkdir(parents=True)
+    for name, text in needs.items():
+        info = f"license=GPL\0depends={text}\0name={name}\0"
+        (folder / f"{name.replace('_', '-')}.ko").write_bytes(b"\x7fELF\0" + info.encode())
+    builtin = root / "lib" / "modules" / "6.1" / "modules.builtin"
+    builtin.write_text("kernel/crypto/cbc.ko\nkernel/lib/aes-generic.ko\n")
+    return root
+
+
+def test_a_module_says_what_it_needs(tmp_path: Path) -> None:
+    modules = _modules(tmp_path, simd="cryptd,aes_generic", cryptd="")
+    assert module_needs(read_module(modules, "simd")) == ["cryptd", "aes_generic"]
+    assert module_needs(read_module(modules, "cryptd")) == []
+    assert module_needs(b"no module at all") == []
+
+
+def test_modules_come_after_what_they_need(tmp_path: Path) -> None:
+    modules = _modules(
+        tmp_path, aesni_intel="simd,virtio", simd="cryptd,aes_generic", cryptd="", other="simd"
+    )
+    found = with_needs(modules, ["aesni-intel", "cbc", "other"], ["virtio"])
+    assert list(found) == ["cryptd", "simd", "aesni_intel", "other"]
+    assert b"name=simd" in found["simd"]
+
+
+def test_a_module_that_needs_what_there_is_not_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="cryptd"):
+        with_needs(_modules(tmp_path, simd="cryptd"), ["simd"])
 
 
 def test_clean_removes_ours_and_nothing_else(tmp_path: Path) -> None:

@@ -125,3 +125,12 @@ def test_forwards_are_read_from_the_monitor() -> None:
     )
     assert forwards(listing) == {22: 37857, 35001: 40001}
     assert forwards("") == {}
+
+
+def test_objects_come_before_the_devices_that_name_them() -> None:
+    command = build(objects=("cryptodev-backend-builtin,id=b",), devices=("virtio-crypto-pci,cryptodev=b",))
+    names = [value for name, value in options(command) if name in {"-object", "-device"}]
+    place = names.index("cryptodev-backend-builtin,id=b")
+    device = next(value for value in names if value.startswith("virtio-crypto-pci"))
+    assert place < names.index(device)
+    assert "cryptodev-backend-builtin,id=b" not in build()

@@ -19,7 +19,7 @@ IV = bytes(range(240, 256))
 
 def source(size: int) -> bytes:
     """Return what is encrypted; see ``fill_source`` in guest/bench/worker.c."""
-    return bytes((i + (i >> 8) + (i >> 16)) & 0xFF for i in range(size))
+    return bytes((i // 16 >> 8 * (i % 4)) + 17 * (i % 16) & 0xFF for i in range(size))
 
 
 def ciphertext(size: int) -> bytes:
@@ -27,7 +27,7 @@ def ciphertext(size: int) -> bytes:
     return aes_cbc(Op.ENCRYPT, KEY, IV, source(size))
 
 
-def options_of(case: Case, seconds: float) -> tuple[str, ...]:
+def options_of(case: Case, seconds: float, *, apart: bool = False) -> tuple[str, ...]:
     """Return the options of cryptobench, with the CRC-32 of the ciphertext that the model gives."""
     # fmt: off
     options = (
@@ -37,4 +37,5 @@ def options_of(case: Case, seconds: float) -> tuple[str, ...]:
         "--crc", f"{zlib.crc32(ciphertext(case.size)):08x}",
     )
     # fmt: on
-    return (*options, "--beside", str(case.beside)) if case.beside else options
+    beside = ("--beside", str(case.beside)) if case.beside else ()
+    return (*options, *beside, *(("--apart",) if apart else ()))

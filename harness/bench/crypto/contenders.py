@@ -44,10 +44,10 @@ _LABELS = {
     Contender.PAIR: "our pair",
     Contender.REFERENCE_WIRE: "reference wire",
     Contender.VIRTIO_CRYPTO: "virtio-crypto",
-    Contender.AES_NI: "guest's AES-NI",
-    Contender.AES_GENERIC: "guest's plain AES",
-    Contender.DEVCRYPTO: "host's devcrypto",
-    Contender.OPENSSL: "host's OpenSSL",
+    Contender.AES_NI: "guest AES-NI",
+    Contender.AES_GENERIC: "guest plain AES",
+    Contender.DEVCRYPTO: "host devcrypto",
+    Contender.OPENSSL: "host OpenSSL",
 }
 # AF_ALG's names are those that the kernel's drivers register (cra_driver_name).
 _WAYS = {

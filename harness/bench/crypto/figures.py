@@ -33,6 +33,7 @@ class Quantity(enum.StrEnum):
     MOST = "most_microseconds"
     HOST_CPU = "host_cores"
     GUEST_CPU = "guest_cores"
+    BESIDE = "operations_beside_per_second"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Sample:
     """One slice of one contender.
 
     Attributes:
-        values: what was measured; GUEST_CPU only in a guest.
+        values: what was measured; GUEST_CPU only in a guest, BESIDE only where there was one more process.
     """
 
     values: Mapping[Quantity, float]
@@ -72,6 +73,8 @@ class Sample:
             }
             if host_cores is not None:
                 values[Quantity.GUEST_CPU] = float(told["busy_seconds"]) / seconds
+            if beside := int(told["beside_operations"]):
+                values[Quantity.BESIDE] = beside / seconds
         except (ValueError, TypeError, KeyError, ZeroDivisionError) as error:
             raise ContenderError(doing, f"cryptobench printed {line!r} ({error})") from error
         return cls(values)
@@ -160,6 +163,7 @@ class Conditions:
         host_load: the load average of the minute before: above 0.5 or so, somebody else was at work.
         rounds: how often everything was measured.
         seconds: how long each slice was.
+        apart: whether the destination was other memory than the source.
         features: what each of our devices has negotiated, as the guest's kernel tells it.
     """
 
@@ -173,14 +177,16 @@ class Conditions:
     host_load: float
     rounds: int
     seconds: float
+    apart: bool
     features: tuple[str, ...]
 
     def lines(self) -> tuple[str, ...]:
         """Return them, but for the accelerator, as the lines above a table or a chart."""
         return (
-            f"QEMU {self.qemu_version}, Linux {self.kernel_release}, {self.openssl_version}; "
+            f"QEMU {self.qemu_version}, Linux {self.kernel_release}, host's {self.openssl_version}",
             f"CPUs: host {self.host_cpus}, guest {self.guest_cpus}; host load before: {self.host_load:.1f}",
-            f"rounds: {self.rounds}, slices of {self.seconds:g} s; AES-128-CBC, encryption; medians",
+            f"rounds: {self.rounds}, slices of {self.seconds:g} s; AES-128-CBC, encryption "
+            f"{'into other memory' if self.apart else 'in place'}; medians",
         )
 
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The options of ``python -m harness bench crypto``."""
+"""What the options of ``python -m harness bench crypto`` mean."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.bench.crypto.contenders import (
@@ -26,49 +25,50 @@ SECONDS = 0.3
 MOST_SECONDS = 60.0
 
 
-def add_to(parser: argparse.ArgumentParser, count_of: Callable[[str], int]) -> None:
-    """Add the options to a command."""
-    parser.add_argument(
-        "--rounds",
-        type=count_of,
-        metavar="N",
-        help=f"how often everything is measured (default {ROUNDS}; {QUICK_ROUNDS} with --quick)",
-    )
-    text = f"how long each contender runs in its turn (default {SECONDS:g})"
-    parser.add_argument("--seconds", type=_seconds, default=SECONDS, metavar="S", help=text)
-    parser.add_argument("--quick", action="store_true", help="only what the ratios at the end need")
-    text = f"of {', '.join(Contender)} (default: all)"
-    parser.add_argument("--only", type=_list(_contender), default=list(Contender), metavar="NAMES", help=text)
-    text = f"bytes of an operation (default {','.join(map(str, SIZES))})"
-    parser.add_argument("--sizes", type=_list(_size), default=list(SIZES), metavar="LIST", help=text)
-    text = f"how many at once (default {','.join(map(str, PROCESSES))})"
-    parser.add_argument(
-        "--processes", type=_list(_processes), default=list(PROCESSES), metavar="LIST", help=text
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart (needs the extra 'bench')")
+def contenders(text: str) -> list[Contender]:
+    """Read ``pair,openssl``; this and the others raise argparse's error for what is none."""
+    return _list(text, _contender)
+
+
+def sizes(text: str) -> list[int]:
+    """Read ``256,65536``: bytes, whole blocks."""
+    return _list(text, _size)
+
+
+def processes(text: str) -> list[int]:
+    """Read ``1,2,4``."""
+    return _list(text, _processes)
+
+
+def seconds(text: str) -> float:
+    """Read how long a slice is."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to {MOST_SECONDS:g}")
+    return value
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
-    """Return what the options of :func:`add_to` ask for."""
+    """Return what the options ask for; those that were not given are None."""
+    wanted = options.only or list(Contender)
+    asked_sizes, asked_processes = options.sizes or SIZES, options.processes or PROCESSES
     if options.quick:
-        sizes, processes = set(options.sizes), set(options.processes)
         pairs = tuple(
             (who, case)
-            for who, case in goal_pairs(options.only)
-            if case.size in sizes and case.processes in processes
+            for who, case in goal_pairs(wanted)
+            if case.size in asked_sizes and case.processes in asked_processes
         )
     else:
-        pairs = every_pair(options.only, options.sizes, options.processes)
+        pairs = every_pair(wanted, asked_sizes, asked_processes)
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
-    return Plan(pairs, rounds, options.seconds)
+    return Plan(pairs, rounds, options.seconds or SECONDS, options.apart)
 
 
-def _list(one: Callable[[str], _T]) -> Callable[[str], list[_T]]:
-    def read(text: str) -> list[_T]:
-        return [one(word.strip()) for word in text.split(",")]
-
-    return read
+def _list(text: str, one: Callable[[str], _T]) -> list[_T]:
+    return [one(word.strip()) for word in text.split(",")]
 
 
 def _contender(text: str) -> Contender:
@@ -91,13 +91,3 @@ def _size(text: str) -> int:
 
 def _processes(text: str) -> int:
     return _number(text, MOST_PROCESSES, "a number")
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= MOST_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to {MOST_SECONDS:g}")
-    return value

@@ -20,21 +20,24 @@ NOTHING = "-"
 
 
 def speed_text(operations: float, size: int) -> str:
-    """Return a speed: of small requests how many in a second, of larger ones MB/s."""
+    """Return a speed with three digits that matter: of small requests how many in a second, else bytes."""
     if size < KEBIBYTE:
-        return f"{operations:,.0f}/s"
-    megabytes = operations * size / 1e6
-    return f"{megabytes:,.0f} MB/s" if megabytes >= 100 else f"{megabytes:.1f} MB/s"
+        return _scaled(operations, ("/s", "k/s", "M/s", "G/s"))
+    return _scaled(operations * size, ("B/s", "kB/s", "MB/s", "GB/s"))
+
+
+def _scaled(value: float, units: tuple[str, ...]) -> str:
+    scale = 0
+    # What would be rounded to 1000 has the next unit.
+    while value >= 999.5 and scale + 1 < len(units):
+        value, scale = value / 1000, scale + 1
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f} {units[scale]}"
 
 
 def time_text(microseconds: float) -> str:
-    """Return a latency with three digits that matter and its unit."""
-    if microseconds >= 1000:
-        value, unit = microseconds / 1000, "ms"
-    else:
-        value, unit = microseconds, "µs"
-    digits = 2 if value < 10 else 1 if value < 100 else 0
-    return f"{value:.{digits}f} {unit}"
+    """Return a latency with three digits that matter."""
+    return _scaled(microseconds, ("µs", "ms", "s"))
 
 
 def table(figures: Figures) -> Group:
@@ -62,16 +65,18 @@ def _bits(shown: str) -> list[str]:
 def _speeds(figures: Figures) -> Table:
     """Return the rows; latencies and processors are those of the fewest processes that were measured."""
     counts = sorted({case.processes for case in figures.cases if not case.beside})
-    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    rows = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     rows.add_column("AES-128-CBC", no_wrap=True)
-    for name in (*(f"x {count}" for count in counts), "p50", "p99", "host", "guest"):
+    for name in (*(f"x {count}" for count in counts), "p50", "p99"):
+        rows.add_column(name, justify="right", no_wrap=True, min_width=9)
+    for name in ("host", "guest"):
         rows.add_column(name, justify="right", no_wrap=True)
     for size, beside in sorted({(case.size, case.beside) for case in figures.cases}):
         rows.add_row(Text(_kind_text(size, beside), style="bold"))
         for contender in figures.contenders:
             cases = [Case(size, count, beside) for count in counts]
             measured = next((case for case in cases if (contender, case) in figures.samples), None)
-            if measured is not None:
+            if measured:
                 speeds = (_speed(figures, contender, case) for case in cases)
                 rows.add_row(f"  {contender.label}", *speeds, *_details(figures, contender, measured))
     return rows
@@ -91,7 +96,7 @@ def _details(figures: Figures, contender: Contender, case: Case) -> list[str]:
         value = figures.median(contender, case, quantity)
         if value is None:
             return NOTHING
-        return time_text(value) if quantity.value.endswith("_microseconds") else f"{value:.2f}"
+        return time_text(value) if quantity in {Quantity.P50, Quantity.P99} else f"{value:.1f}"
 
     return [
         text(quantity) for quantity in (Quantity.P50, Quantity.P99, Quantity.HOST_CPU, Quantity.GUEST_CPU)
