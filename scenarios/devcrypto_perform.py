@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""devcrypto_perform() and devcrypto_hash_copy() through ctypes, on memory in pieces, with every byte watched."""
+"""devcrypto_perform() and devcrypto_hash_copy() by ctypes, on memory in pieces, every byte of it watched."""
 
 from __future__ import annotations
 
 import ctypes
-import random
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from scenarios.devcrypto_calls import FILL
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Sequence
 
     from scenarios.devcrypto_calls import File
@@ -58,7 +59,7 @@ class Pieces:
     def __init__(self, content: bytes, cuts: Sequence[int]) -> None:
         """Lay the content out; ``cuts`` are offsets in it, in order, repeated for pieces of no bytes."""
         edges = [0, *cuts, len(content)]
-        self.lengths = [end - start for start, end in zip(edges, edges[1:], strict=False)]
+        self.lengths = [end - start for start, end in pairwise(edges)]
         room = len(content) + self.GAP * (len(self.lengths) + 1)
         self.memory = ctypes.create_string_buffer(bytes([FILL]) * room, room)
         self.iov = (Piece * len(self.lengths))()
@@ -189,7 +190,9 @@ class Performer:
         request.aad, request.tail = memory["aad"].first(len(aad)), memory["tail"].first(len(tail))
         errno = -int(self.file.c.devcrypto_perform(self.file.handle, ctypes.byref(request)))
         given = {"aad": aad, "tail": tail, "src": src}
-        assert all(pieces.content == given[name] for name, pieces in memory.items()), "an input was written to"
+        assert all(pieces.content == given[name] for name, pieces in memory.items()), (
+            "an input was written to"
+        )
         after = target.content
         if errno:
             assert after == before, "an error, and the destination was written to"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import struct
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from harness.reference import abi
 from scenarios.devcrypto_calls import FILL, NONE, PAGE, READ, WRITE, Buffer, Library, Pages
 from scenarios.devcrypto_perform import Performer
-from scenarios.devcrypto_right import CIPHERS, GCM, digest, gcm, tls_record
+from scenarios.devcrypto_right import CIPHERS, GCM, chances, digest, gcm, tls_record
 
 ENCRYPT, DECRYPT = abi.Op.ENCRYPT, abi.Op.DECRYPT
 TLS, SRTP, WRITE_IV = abi.CopFlag.AEAD_TLS, abi.CopFlag.AEAD_SRTP, abi.CopFlag.WRITE_IV
@@ -35,7 +34,7 @@ def file(library):
 
 @pytest.fixture(params=["one piece", "in pieces", "in place", "in place, in pieces"])
 def performer(request, file):
-    chance = random.Random(request.node.nodeid) if "pieces" in request.param else None
+    chance = chances(request.node.nodeid) if "pieces" in request.param else None
     return Performer(file, chance, in_place="in place" in request.param)
 
 
@@ -61,7 +60,7 @@ def sealed_record(right, iv, mac, header, plain, tag_len=None):
 def test_tls_records(performer, right, mac):
     """Records of all lengths, a chain of them, are as RFC 5246 has them, and open again."""
     ses, again = (made(performer.file, right.number, KEY, mac, MACKEY) for _ in range(2))
-    iv, chance = IV[: right.iv_len], random.Random(mac)
+    iv, chance = IV[: right.iv_len], chances(mac)
     first = {"iv": iv}
     for length in [*range(36), 255, 256, 1000, 16384]:
         plain, header = chance.randbytes(length), chance.randbytes(chance.choice([0, 13, 4096]))
@@ -154,7 +153,7 @@ def test_srtp_packets(performer, right, mac):
     """A packet's middle is encrypted and all of it authenticated; it opens with that tag and no other."""
     key = KEY[: right.keys[0]]
     ses = made(performer.file, right.number, key, mac, MACKEY)
-    chance = random.Random(mac)
+    chance = chances(mac)
     for length in (1, 64, 100, 1000):
         head, tail = chance.randbytes(chance.choice([0, 12, 256])), chance.randbytes(chance.choice([0, 4]))
         plain, iv = chance.randbytes(length), chance.randbytes(right.iv_len)
@@ -187,6 +186,7 @@ def test_srtp_requests_that_are_wrong(file):
     assert refused(ses, ENCRYPT, bytes(16), 16, tag_len=21)
     assert refused(ses, ENCRYPT, bytes(16), 36)
     assert refused(ses, ENCRYPT, bytes(16), 16, aad=bytes(257))
+    assert refused(ses, ENCRYPT, bytes(16), 16, aad=bytes(256), tail=bytes(3841))
     assert refused(ses, DECRYPT, bytes(32), 32, mac=bytes(19))
     assert refused(ses, DECRYPT, bytes(32), 32)
     assert refused(ses, DECRYPT, b"", 0, aad=b"x", mac=bytes(20))
@@ -256,13 +256,19 @@ def test_tls_by_ioctl(file):
 
 
 def test_srtp_by_ioctl(file):
-    """The packet's middle is encrypted in place, the tag goes where it is asked for, and is taken from there."""
+    """The middle is encrypted in place; the tag is stored where it is asked for, and taken from there."""
     auth = Auth(file, made(file, 21, KEY[:16], SHA1_HMAC, MACKEY))
     head, plain, tail = os.urandom(12), os.urandom(1000), os.urandom(4)
     packet, tag, iv = Buffer(head + plain + tail), Buffer(bytes([FILL]) * 64), Buffer(IV)
     cipher = CTR.run(ENCRYPT, KEY[:16], IV, plain)
     where = packet.address + 12
-    places = {"auth": (packet.address, 1016), "src": where, "dst": where, "iv": iv.address, "tag": tag.address}
+    places = {
+        "auth": (packet.address, 1016),
+        "src": where,
+        "dst": where,
+        "iv": iv.address,
+        "tag": tag.address,
+    }
     assert auth.call(ENCRYPT, SRTP, 1000, tag_len=10, **places) == (0, 1000, tag.address, 10)
     right = digest(SHA1_HMAC, MACKEY, head + cipher + tail)[:10]
     assert packet.content == head + cipher + tail
@@ -284,7 +290,10 @@ def test_srtp_by_ioctl(file):
 def test_bad_addresses(file, flags, bad):
     """Any address of which a byte is missing is EFAULT, and no byte has changed anywhere."""
     cipher = {0: GCM, TLS: 11, SRTP: 21}[flags]
-    auth = Auth(file, made(file, cipher, KEY[:16], 0 if cipher == GCM else SHA1_HMAC, b"" if cipher == GCM else MACKEY))
+    auth = Auth(
+        file,
+        made(file, cipher, KEY[:16], 0 if cipher == GCM else SHA1_HMAC, b"" if cipher == GCM else MACKEY),
+    )
     with Pages(6) as pages:
         pages.memory[:] = bytes([FILL]) * len(pages.memory)
         src = dst = pages.address + PAGE - 20
@@ -301,8 +310,8 @@ def test_bad_addresses(file, flags, bad):
         elif bad in ("tag", "iv", "src", "dst"):
             places[bad] = 8
         elif bad == "auth":
-            places["auth"] = (8, 20) if flags != SRTP else (src - 10, 4 * PAGE)
-            pages.protect(4, 1, NONE)
+            places["auth"] = (8, 20) if flags != SRTP else (src - 10, 4190)
+            pages.protect(2, 1, NONE)
         elif bad == "fixed":
             pages.protect((dst - pages.address) // PAGE + 1, 1, READ)
         elif bad == "end":
@@ -333,10 +342,16 @@ def test_a_hash_copied_by_ioctl(file):
     assert file.ioctl(abi.Ioctl.CIOCCPHASH, Buffer(struct.pack("<II", two, two)).address) == errno.EDEADLK
 
 
-@pytest.mark.parametrize("right", [*CIPHERS.values(), None], ids=lambda right: right.name if right else "none")
+@pytest.mark.parametrize(
+    "right", [*CIPHERS.values(), None], ids=lambda right: right.name if right else "none"
+)
 def test_session_info(file, right):
     """Names are the kernel's; what a session has not got stays as the program left it."""
-    ses = made(file, right.number, KEY[: right.keys[0]].ljust(right.keys[0])) if right else made(file, mac=SHA1_HMAC)
+    ses = (
+        made(file, right.number, KEY[: right.keys[0]].ljust(right.keys[0]))
+        if right
+        else made(file, mac=SHA1_HMAC)
+    )
     layout = struct.Struct("<I64s64s64s64sHxxI")
     given = [ses, *(name.encode() for name in ("a" * 64, "b" * 64, "c" * 64, "d" * 64)), 7, 7]
     argument = Buffer(layout.pack(*given))
@@ -351,4 +366,6 @@ def test_session_info(file, right):
         assert now[1:3] == tuple(given[1:3])
         assert names[2:] == ["hmac(sha1)", "hmac-sha1-libcrypto"]
     assert (now[0], *now[5:]) == (ses, 0, 0)
-    assert file.ioctl(abi.Ioctl.CIOCGSESSINFO, Buffer(layout.pack(ses ^ 1, *given[1:])).address) == errno.EINVAL
+    assert (
+        file.ioctl(abi.Ioctl.CIOCGSESSINFO, Buffer(layout.pack(ses ^ 1, *given[1:])).address) == errno.EINVAL
+    )

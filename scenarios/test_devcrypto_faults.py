@@ -227,7 +227,9 @@ def test_a_direct_request_that_fails_inside(faults, file, length):
     for failed, (result, iv_out, dst) in faults.each(lambda: file.direct(ses, ENCRYPT, DATA[:length], iv=IV)):
         assert result == expected(failed), failed
         assert iv_out == fill * 16 or not failed, failed
-        written.append(next(n for n in (0, 16, length - 16, length) if dst == right[:n] + fill * (length - n)))
+        written.append(
+            next(n for n in (0, 16, length - 16, length) if dst == right[:n] + fill * (length - n))
+        )
         assert encrypts(file, ses), failed
     assert written == ([0, 16] if length == 16 else [0, 16, length - 16, length])
 

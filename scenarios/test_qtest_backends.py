@@ -105,7 +105,7 @@ def test_a_stream_with_ids_that_cannot_be_is_refused(passing_on, ids):
     driver = passing_on()
     ses = driver.session(driver.open(), KEY)
     stream = driver.machine.save()
-    one = struct.pack(">II", Cipher.AES_CBC, len(KEY)) + KEY + bytes(16)
+    one = struct.pack(">II", Cipher.AES_CBC, len(KEY)) + KEY + bytes(16) + bytes(8)
     right = struct.pack(">III", 0, 1, ses) + one
     wrong = struct.pack(">II", 0, len(ids)) + b"".join(struct.pack(">I", other) + one for other in ids)
     assert stream.count(right) == 1
@@ -143,8 +143,8 @@ def test_a_host_that_is_gone_cannot_take_a_stream(qtest, tmp_path):
         driver.machine.restore(stream)
 
 
-def test_no_memory_for_data_in_pieces(qtest):
-    """A host without the memory for a large request in pieces answers ENOMEM, and serves the next one."""
+def test_no_memory_for_data_that_overlaps(qtest):
+    """A host without the memory for a large request that overlaps answers ENOMEM, and serves the next one."""
     size = 1 << 29
     driver = fresh(qtest, f"max-request={size},queue-size=1024", memory_mib=32)
     handle = driver.open()
@@ -157,12 +157,13 @@ def test_no_memory_for_data_in_pieces(qtest):
 
 
 def _huge(driver, handle, ses, size):
-    """Send a request of ``size`` bytes, whose buffers are the same two pieces of memory many times over."""
+    """Send a request of ``size`` bytes, whose buffers are the same memory many times over, in two places."""
     machine, ring = driver.machine, driver.split_queue()
     request = wire.Crypt(handle, CryptOp(ses=ses, op=Op.ENCRYPT, len=size), b"", IV)
     header = b"".join(request.readable[:4])
     piece = 4 << 20
-    begin, source, target = machine.memory.allocate(128), *(machine.memory.allocate(piece) for _ in range(2))
+    begin, source = machine.memory.allocate(128), machine.memory.allocate(piece + 16)
+    target = source + 16
     machine.client.write(begin, header + IV)
     parts = [(begin, len(header), 0), *[(source, piece, 0)] * (size // piece), (begin + len(header), 16, 0)]
     parts += [*[(target, piece, DescFlag.WRITE)] * (size // piece), (begin + 100, 4, DescFlag.WRITE)]

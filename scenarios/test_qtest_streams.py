@@ -7,12 +7,14 @@ import struct
 import pytest
 
 from harness.errors import MachineError
-from harness.reference.abi import Cipher, Op
+from harness.reference.abi import Cipher, Mac, Op
 from harness.reference.cipher import aes_cbc
 from scenarios.qtest_helpers import IV, KEY, fresh
 
 DATA = bytes(range(64))
 LIMITS = "max-open-files=4,max-sessions=2"
+NO_MAC = bytes(8)
+"""Number and key length of a mac: none."""
 
 
 class OpenFiles:
@@ -20,7 +22,7 @@ class OpenFiles:
 
     def __init__(self, stream, ses):
         self.stream, self.ses = stream, ses
-        self.session = struct.pack(">III", ses, Cipher.AES_CBC, len(KEY)) + KEY + bytes(16)
+        self.session = struct.pack(">III", ses, Cipher.AES_CBC, len(KEY)) + KEY + bytes(16) + NO_MAC
         self.right = struct.pack(">III", 1, 0, 1) + self.session
         assert stream.count(self.right) == 1
 
@@ -42,8 +44,8 @@ def files(count, *rest):
 def saved(qtest):
     """Return a function that saves a device with an open file and a session in it."""
 
-    def save(**wishes):
-        driver = fresh(qtest, LIMITS, **wishes)
+    def save(*properties, **wishes):
+        driver = fresh(qtest, ",".join((LIMITS, *properties)), **wishes)
         ses = driver.session(driver.open(), KEY)
         return driver, OpenFiles(driver.machine.save(), ses)
 
@@ -79,11 +81,16 @@ REFUSED = {
     "a handle too large": ((1, 4, 0), "handle 4, handles are less than max-open-files=4"),
     "a handle twice": ((2, 1, 0, 1, 0), "open file 1 comes twice"),
     "too many sessions": ((1, 0, 3), "3 sessions, no more than max-sessions=2"),
-    "an id of 0": ((1, 0, 1, 0, Cipher.AES_CBC, 16, KEY, IV), "a session with the id 0"),
-    "an id twice": ((1, 0, 2, *(7, Cipher.AES_CBC, 16, KEY, IV) * 2), "session 7 comes twice"),
-    "an unknown cipher": ((1, 0, 1, 7, 999, 16, KEY, IV), "cipher 999"),
-    "a key of no length": ((1, 0, 1, 7, Cipher.AES_CBC, 15, KEY[:15], IV), "a key of 15 bytes"),
-    "a key longer than any": ((1, 0, 1, 7, Cipher.AES_CBC, 65, bytes(65), IV), "a key of 65 bytes"),
+    "an id of 0": ((1, 0, 1, 0, Cipher.AES_CBC, 16, KEY, IV, NO_MAC), "a session with the id 0"),
+    "an id twice": ((1, 0, 2, *(7, Cipher.AES_CBC, 16, KEY, IV, NO_MAC) * 2), "session 7 comes twice"),
+    "an unknown cipher": ((1, 0, 1, 7, 999, 16, KEY, IV, NO_MAC), "cipher 999"),
+    "a key of no length": ((1, 0, 1, 7, Cipher.AES_CBC, 15, KEY[:15], IV, NO_MAC), "a key of 15 bytes"),
+    "a key longer than any": ((1, 0, 1, 7, Cipher.AES_CBC, 65, bytes(65), IV, NO_MAC), "a key of 65 bytes"),
+    "an unknown mac": ((1, 0, 1, 7, 0, 0, IV, 999, 0), "mac 999"),
+    "a mac key longer than any": (
+        (1, 0, 1, 7, 0, 0, IV, Mac.SHA1_HMAC, 513, bytes(513)),
+        "a mac key of 513 bytes",
+    ),
 }
 
 
@@ -98,7 +105,7 @@ def test_what_cannot_be_is_refused(saved, parts, words):
     )
 
 
-@pytest.mark.parametrize("count", [2, 6, 11, 14, 20, 23, 30, 45])
+@pytest.mark.parametrize("count", [2, 6, 11, 14, 20, 23, 30, 45, 58, 62])
 def test_a_stream_that_ends_in_the_middle_is_refused(saved, count):
     """A stream cut off within the open files is refused, wherever it ends."""
     driver, stream = saved()
@@ -125,14 +132,14 @@ def test_open_files_that_come_twice_are_refused(saved):
 @pytest.mark.parametrize(
     ("sizes", "words"),
     [
-        ([0], "a queue of 0 descriptors, must be 1 to 1024"),
-        ([128, 8], "a queue 1, there is queue 0 only"),
+        ([0], "queue 0 of 0 descriptors, must be 1 to 1024"),
+        ([128, 8], "a queue 1, there are 1"),
     ],
     ids=["without descriptors", "one too many"],
 )
 def test_a_queue_that_cannot_be_is_refused(saved, sizes, words):
     """A queue that this device cannot have, and over which QEMU's core would abort, is refused."""
-    driver, stream = saved()
+    driver, stream = saved("queues=1")
     ring = driver.split_queue()
     # hw/virtio/virtio.c, virtio_save(): number of queues; of each size, alignment, address, place.
     rest = re.escape(struct.pack(">Q", ring.descriptors)) + b".."

@@ -3,8 +3,8 @@
 
 The kernel's skcipher API leaves in the request's IV what the next call needs, and ``cryptodev_cipher_get_iv``
 reads it from there: the last block of ciphertext of CBC, the next counter of CTR.  A last piece of a block
-takes a counter of its own, whose rest nobody uses (``crypto_ctr_crypt_final``).  XTS numbers data units and GCM
-messages: their IV stays.  ECB and the null cipher have none.
+takes a counter of its own, whose rest nobody uses (``crypto_ctr_crypt_final``).  XTS numbers data units and
+GCM messages: their IV stays.  ECB and the null cipher have none.
 """
 
 from __future__ import annotations

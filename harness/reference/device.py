@@ -15,6 +15,10 @@ What decides, in this order, for any number of faults at once:
 * what /dev/crypto says to the call: EINVAL
 * a valid CIOCGSESSION of an open file that has all the sessions it may have: ENOMEM
 
+With ``F_CALLS`` negotiated there are four more types.  One without its fixed part is EINVAL, one of a handle
+that is not open EBADF, one that does not add up EINVAL; then what /dev/crypto says.  A session that only they
+can make is of no use to CIOCCRYPT of the reference wire: EINVAL.
+
 A chain that is no request changes nothing in the device.  The answer, an i32, goes into the last four
 device-writable bytes, and the chain then counts as written in full.  A chain with fewer than four comes back
 with used length 0 and untouched.
@@ -28,9 +32,16 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.reference import device_calls
 from harness.reference.abi import SessionOp
 from harness.reference.session import REFERENCE_WIRE, OpenFile
 from harness.reference.wire import Close, Crypt, Free, Open, Session, Syscall, WireError, decode
+from harness.reference.wire_calls import (
+    F_CALLS,
+    CallSession,
+    CallType,
+    decode_call,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +54,9 @@ _SES = slice(40, 44)  # of struct session_op
 _RESULT = struct.Struct("<i")
 _ID = struct.Struct("<I")
 _HEADER = struct.Struct("<IiI")
+_CALL_HEADER = struct.Struct("<Ii")
+_CALL_TYPES = frozenset(int(kind) for kind in CallType)
+_CALL_SES = slice(0, 4)  # of the answer to a call that makes a session
 
 
 @dataclass(frozen=True)
@@ -80,10 +94,12 @@ class Device:
         max_sessions: int = 1024,
         max_request: int = 1 << 20,
         ids: Callable[[], int] | None = None,
+        features: int = 0,
     ) -> None:
         """Make a device with nothing open.
 
         Args:
+            features: those that were negotiated; more can be told by :meth:`negotiate`.
             max_open_files: handles are smaller than this.
             max_sessions: of one open file.
             max_request: bytes of data of one CIOCCRYPT.
@@ -93,6 +109,7 @@ class Device:
         self._max_request = max_request
         self._ids = ids or (lambda: secrets.randbelow(0xFFFFFFFF) + 1)
         self._files: dict[int, OpenFile] = {}
+        self._features = features
         self.made: list[int] = []
 
     @property
@@ -103,6 +120,10 @@ class Device:
     def sessions(self, handle: int) -> frozenset[int]:
         """Return the ids of an open file's sessions; none for a handle that is not open."""
         return self._files[handle].sessions if handle in self._files else frozenset()
+
+    def negotiate(self, features: int) -> None:
+        """Hear of the features that device and driver agreed on (section 3.1.1)."""
+        self._features = features
 
     def reset(self) -> None:
         """End all open files and their sessions (section 2.4)."""
@@ -125,6 +146,8 @@ class Device:
         return Completion(len(writable), start + rest + _RESULT.pack(outcome.result))
 
     def _carry_out(self, readable: bytes, writable: bytes, seen: Completion | None) -> _Outcome:
+        if (kind := self._call_type(readable)) is not None:
+            return self._call(kind, readable, writable, seen)
         if self._is_ioctl_of_nobody(readable):
             return _Outcome(-errno.EBADF)
         try:
@@ -132,6 +155,38 @@ class Device:
         except WireError:
             return _Outcome(-errno.EINVAL)
         return self._answer(request, writable, seen)
+
+    def _call_type(self, readable: bytes) -> CallType | None:
+        if not self._features & F_CALLS or len(readable) < _ID.size:
+            return None
+        number = _ID.unpack_from(readable)[0]
+        return CallType(number) if number in _CALL_TYPES else None
+
+    def _call(self, kind: CallType, readable: bytes, writable: bytes, seen: Completion | None) -> _Outcome:
+        if len(readable) < kind.fixed:
+            return _Outcome(-errno.EINVAL)
+        file = self._files.get(_CALL_HEADER.unpack_from(readable)[1])
+        if file is None:
+            return _Outcome(-errno.EBADF)
+        try:
+            request = decode_call(readable, len(writable))
+        except WireError:
+            return _Outcome(-errno.EINVAL)
+        if isinstance(request, CallSession):
+            return self._call_session(file, request, writable, seen)
+        return _Outcome(*device_calls.work(file, request, self._max_request))
+
+    def _call_session(
+        self, file: OpenFile, request: CallSession, writable: bytes, seen: Completion | None
+    ) -> _Outcome:
+        full = len(file.sessions) >= self._max_sessions
+        result, start, ses = device_calls.session(file, request, _new_id(file, writable, seen, _CALL_SES))
+        if ses is not None and full:
+            file.fsession(ses)
+            return _Outcome(-errno.ENOMEM)
+        if ses is not None:
+            self.made.append(ses)
+        return _Outcome(result, start)
 
     def _is_ioctl_of_nobody(self, readable: bytes) -> bool:
         if len(readable) < HEADER_BYTES:
@@ -157,18 +212,19 @@ class Device:
         free = next((handle for handle in range(self._max_open_files) if handle not in self._files), None)
         if free is None:
             return _Outcome(-errno.EMFILE)
-        self._files[free] = OpenFile(REFERENCE_WIRE, self._ids)
+        self._files[free] = OpenFile(ids=self._ids)
         return _Outcome(free)
 
     def _session(self, request: Session, writable: bytes, seen: Completion | None) -> _Outcome:
         file, operation = self._files[request.handle], request.operation
         full = len(file.sessions) >= self._max_sessions
-        # A mac has no room on the wire: as an algorithm that does not exist here it is refused.
+        # There is no room for a mac, a digest or another IV.
+        if operation.cipher not in REFERENCE_WIRE or operation.mac:
+            return _Outcome(-errno.EINVAL)
         answer = file.gsession(
             operation.cipher,
             request.key,
-            mac=operation.mac,
-            ses=_new_id(file, writable, seen),
+            ses=_new_id(file, writable, seen, _SES),
         )
         if answer.ses is None:
             return _Outcome(-answer.errno)
@@ -182,19 +238,20 @@ class Device:
 
     def _crypt(self, request: Crypt) -> _Outcome:
         operation = request.operation
-        if operation.len > self._max_request:
+        file = self._files[request.handle]
+        if operation.len > self._max_request or not file.fits_reference_wire(operation.ses):
             return _Outcome(-errno.EINVAL)
-        answer = self._files[request.handle].crypt(
-            operation.ses, operation.op, request.source, iv=request.iv, flags=operation.flags
-        )
+        answer = file.crypt(operation.ses, operation.op, request.source, iv=request.iv, flags=operation.flags)
         return _Outcome(-answer.errno, answer.dst or b"")
 
 
-def _new_id(file: OpenFile, writable: bytes, seen: Completion | None) -> int | None:
+def _new_id(file: OpenFile, writable: bytes, seen: Completion | None, place: slice) -> int | None:
     """Return the id that the device under test gave to its new session, None if it gave none that can be."""
     if seen is None or len(seen.written) != len(writable):
         return None
     if _RESULT.unpack(seen.written[-RESULT_BYTES:])[0] != 0:
         return None
-    ses: int = _ID.unpack(seen.written[_SES])[0]
+    if len(seen.written) < place.stop:
+        return None
+    ses: int = _ID.unpack(seen.written[place])[0]
     return ses if ses and ses not in file.sessions else None

@@ -29,12 +29,14 @@ from typing import TYPE_CHECKING
 
 from harness.reference import authenticating, crypting
 from harness.reference.abi import MAX_KEY_BYTES, MAX_MACKEY_BYTES, Cipher, Mac
-from harness.reference.algorithms import ALGORITHMS
+from harness.reference.algorithms import ALGORITHMS, session_sizes
 from harness.reference.calls import Answer, Pointer, Refused, SessionInfo, require, size_of
 from harness.reference.state import Session, make_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from harness.reference.algorithms import Sizes
 
 __all__ = [
     "ALL",
@@ -76,6 +78,30 @@ class OpenFile:
     def sessions(self) -> frozenset[int]:
         """The ids of all sessions."""
         return frozenset(self._sessions)
+
+    def sizes(self, ses: int) -> Sizes:
+        """Return what the calls in a session look like; raise KeyError for an unknown one."""
+        session = self._sessions[ses]
+        cipher, mac = session.cipher, session.mac
+        return session_sizes(int(cipher.number) if cipher else 0, int(mac.number) if mac else 0)
+
+    def has_cipher(self, ses: int) -> bool:
+        """Tell whether a session encrypts; raise KeyError for an unknown one."""
+        return self._sessions[ses].cipher is not None
+
+    def fits_reference_wire(self, ses: int) -> bool:
+        """Tell whether the reference wire could have made this session; False for an unknown one."""
+        session = self._sessions.get(ses)
+        return (
+            session is not None
+            and session.mac is None
+            and session.cipher is not None
+            and session.cipher.number in REFERENCE_WIRE
+        )
+
+    def last_iv(self, ses: int) -> bytes:
+        """Return the IV that a session goes on from; raise KeyError for an unknown one."""
+        return self._sessions[ses].iv
 
     def gsession(
         self,
@@ -238,6 +264,20 @@ class OpenFile:
             return Answer(refusal.errno)
         to.hashed = source.hashed
         return Answer(0)
+
+    def read_iv(self, ses: int, iv: bytes | Pointer) -> bytes | None:
+        """Read the IV for a call in a session, as ``fill_kcop_from_cop`` does.
+
+        Returns:
+            The IV; None if there is none, or the session has no use for it.
+
+        Raises:
+            Refused: with EINVAL for an unknown session, EFAULT for the address.
+        """
+        session = self._sessions.get(ses)
+        if session is None:
+            raise Refused(errno.EINVAL)
+        return session.given_iv(iv)
 
     def sessinfo(self, ses: int) -> Answer:
         """CIOCGSESSINFO: the names of a session's algorithms, or EINVAL."""

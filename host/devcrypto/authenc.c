@@ -178,7 +178,7 @@ static bool srtp_is_right(const struct devcrypto_session *s, const struct devcry
     const bool encrypt = op->op == DEVCRYPTO_OP_ENCRYPT;
 
     if (!stream || op->aad.len > DEVCRYPTO_MAX_SRTP_HEAD ||
-        op->aad.len + op->src.len + op->tail.len == 0 || (op->src.len == 0 && (!encrypt || tag_len == 0)))
+        op->aad.len + op->tail.len > DEVCRYPTO_MAX_AUTH || op->aad.len + op->src.len + op->tail.len == 0 || (op->src.len == 0 && (!encrypt || tag_len == 0)))
         return false;
     return encrypt || (op->mac_len == tag_len && tag_len <= op->src.len);
 }

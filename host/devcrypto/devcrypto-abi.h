@@ -52,7 +52,7 @@
 #define DEVCRYPTO_MAX_IV 16u
 #define DEVCRYPTO_MAX_BLOCK 16u
 #define DEVCRYPTO_MAX_DIGEST 64u
-#define DEVCRYPTO_MAX_AUTH 4096u    /* bytes that are only authenticated, in AEAD and TLS requests */
+#define DEVCRYPTO_MAX_AUTH 4096u     /* bytes that are only authenticated */
 #define DEVCRYPTO_MAX_SRTP_HEAD 256u /* bytes of an SRTP packet before those that are encrypted */
 #define DEVCRYPTO_MAX_NAME 64u
 

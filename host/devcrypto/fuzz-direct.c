@@ -112,10 +112,13 @@ void fuzz_import_any(struct fuzz_input *in, struct fuzz_file *file)
 {
     struct devcrypto_session_state state = {
         .ses = fuzz_session(in, file), .cipher = fuzz_cipher(in), .keylen = fuzz_keylen(in)};
-    uint8_t *key = fuzz_bytes(in, sizeof(state.key));
+    uint8_t *key = fuzz_bytes(in, sizeof(state.mackey));
 
     memcpy(state.key, key, sizeof(state.key));
     memcpy(state.iv, key, sizeof(state.iv));
+    memcpy(state.mackey, key, sizeof(state.mackey));
+    state.mac = fuzz_mac(in);
+    state.mackeylen = fuzz_mackeylen(in);
     import(file, &state);
     free(key);
 }
@@ -135,7 +138,7 @@ static int expect_export(struct fuzz_file *file, unsigned int room)
     if (file->count > room)
         return -ENOSPC;
     for (unsigned int i = 0; i < file->count; i++)
-        if (file->sessions[i].mac != 0)
+        if (file->sessions[i].begun)
             return -EOPNOTSUPP;
     return 0;
 }
@@ -148,6 +151,9 @@ static void check_state(struct fuzz_file *file, const struct devcrypto_session_s
     must(state->cipher == s->cipher && state->keylen == s->keylen, "a session was exported as another");
     check_bytes("the exported key", state->key, s->key, sizeof(s->key));
     check_bytes("the exported IV", state->iv, s->iv, sizeof(s->iv));
+    must(state->mac == s->mac && state->mackeylen == (fuzz_keyed(s->mac) ? s->mackeylen : 0),
+         "a mac was exported as another");
+    check_bytes("the exported mac key", state->mackey, s->mackey, state->mackeylen);
 }
 
 void fuzz_export_to(struct fuzz_input *in, struct fuzz_file *file, struct fuzz_file *other)

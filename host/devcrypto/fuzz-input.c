@@ -22,21 +22,24 @@ uint32_t fuzz_one_of(struct fuzz_input *in, const uint32_t *values, size_t count
 
     return which >= 0xfc ? fuzz_word(in) : values[which % count];
 }
+
 uint32_t fuzz_cipher(struct fuzz_input *in)
 {
-    return ONE_OF(in, DEVCRYPTO_AES_CBC, DEVCRYPTO_AES_CBC, DEVCRYPTO_AES_CBC, DEVCRYPTO_AES_CBC, 0,
-                  DEVCRYPTO_AES_CTR);
+    return ONE_OF(in, DEVCRYPTO_AES_CBC, DEVCRYPTO_AES_CBC, DEVCRYPTO_AES_GCM, DEVCRYPTO_AES_CBC, 0,
+                  DEVCRYPTO_AES_CTR, DEVCRYPTO_AES_XTS, DEVCRYPTO_AES_ECB, DEVCRYPTO_3DES_CBC, DEVCRYPTO_NULL,
+                  DEVCRYPTO_SHA1);
 }
 
 uint32_t fuzz_mac(struct fuzz_input *in)
 {
-    return ONE_OF(in, 0, 0, 0, 0, 0, DEVCRYPTO_SHA1, DEVCRYPTO_SHA2_256, DEVCRYPTO_MD5_HMAC,
-                  DEVCRYPTO_SHA1_HMAC, DEVCRYPTO_SHA2_256_HMAC, DEVCRYPTO_AES_GCM);
+    return ONE_OF(in, 0, 0, 0, DEVCRYPTO_SHA2_512_HMAC, DEVCRYPTO_SHA2_384, DEVCRYPTO_SHA1,
+                  DEVCRYPTO_SHA2_256, DEVCRYPTO_MD5_HMAC, DEVCRYPTO_SHA1_HMAC, DEVCRYPTO_SHA2_256_HMAC,
+                  DEVCRYPTO_MD5, DEVCRYPTO_SHA2_224_HMAC, DEVCRYPTO_AES_GCM);
 }
 
 uint32_t fuzz_keylen(struct fuzz_input *in)
 {
-    return ONE_OF(in, 16, 16, 16, 24, 24, 32, 32, 0, 15, 33, 64, 65);
+    return ONE_OF(in, 16, 16, 16, 24, 24, 32, 32, 0, 15, 33, 64, 65, 48);
 }
 
 uint32_t fuzz_mackeylen(struct fuzz_input *in)

@@ -94,6 +94,14 @@ uint32_t fuzz_peek(uint64_t address)
     return value;
 }
 
+void fuzz_written(void *to, uint64_t address, size_t len)
+{
+    uint64_t at = offset_of(address);
+
+    if (at < FUZZ_ARENA)
+        memcpy(to, arena.truth + at, len < FUZZ_ARENA - at ? len : FUZZ_ARENA - at);
+}
+
 /* How many bytes from there on can be reached, len at most. */
 static size_t reach(uint64_t address, size_t len, bool writable)
 {

@@ -74,6 +74,7 @@ static void after_bad_memory(struct fuzz_file *file, const struct fuzz_hostile *
                              uint64_t arg, int err)
 {
     struct devcrypto_crypt_op cop;
+    struct devcrypto_auth_op caop;
 
     must(hostile->scribbles || err == -EFAULT, "a copy failed, and the call gave %d", err);
     if (cmd == DEVCRYPTO_CIOCGSESSION)
@@ -83,9 +84,13 @@ static void after_bad_memory(struct fuzz_file *file, const struct fuzz_hostile *
     } else if (cmd == DEVCRYPTO_CIOCCRYPT && fuzz_expect_in(&cop, arg, sizeof(cop)) == 0) {
         forget_written(cop.dst, cop.len);
         forget_written(cop.mac, DEVCRYPTO_MAX_DIGEST);
-        forget_written(cop.iv, DEVCRYPTO_AES_BLOCK);
+        forget_written(cop.iv, DEVCRYPTO_MAX_IV);
+    } else if (cmd == DEVCRYPTO_CIOCAUTHCRYPT && fuzz_expect_in(&caop, arg, sizeof(caop)) == 0) {
+        forget_written(caop.dst, (uint64_t)caop.len + caop.tag_len + DEVCRYPTO_MAX_DIGEST + DEVCRYPTO_MAX_BLOCK);
+        forget_written(caop.tag, DEVCRYPTO_MAX_DIGEST);
+        forget_written(caop.iv, DEVCRYPTO_MAX_IV);
     }
-    forget_written(arg, sizeof(struct devcrypto_session_op));
+    forget_written(arg, cmd == DEVCRYPTO_CIOCGSESSINFO ? sizeof(struct devcrypto_info_op) : sizeof(caop));
     close_all(file); /* nobody knows what its sessions hold now */
 }
 
@@ -144,6 +149,39 @@ static void cioccrypt(struct fuzz_input *in, struct fuzz_file *file)
     call_ioctl(in, file, DEVCRYPTO_CIOCCRYPT, arg);
 }
 
+/* Mostly with lengths that fit the session, and a source that is in place where it has to be. */
+static void authcrypt(struct fuzz_input *in, struct fuzz_file *file)
+{
+    struct devcrypto_auth_op caop = {.ses = fuzz_session(in, file)};
+    uint64_t arg = fuzz_address(in);
+    uint8_t kind = fuzz_byte(in);
+
+    caop.op = kind < 0xf8 ? kind & 1 : fuzz_byte(in);
+    caop.flags = (uint16_t)ONE_OF(in, 0, 0, DEVCRYPTO_FLAG_WRITE_IV, DEVCRYPTO_FLAG_AEAD_TLS,
+                                  DEVCRYPTO_FLAG_AEAD_TLS | DEVCRYPTO_FLAG_WRITE_IV, DEVCRYPTO_FLAG_AEAD_SRTP,
+                                  DEVCRYPTO_FLAG_AEAD_SRTP | DEVCRYPTO_FLAG_WRITE_IV);
+    caop.len = fuzz_length(in);
+    caop.src = fuzz_address(in);
+    caop.dst = kind & 2 ? fuzz_address(in) : caop.src;
+    caop.auth_src = caop.flags & DEVCRYPTO_FLAG_AEAD_SRTP ? caop.src - kind : fuzz_address(in);
+    caop.auth_len = caop.flags & DEVCRYPTO_FLAG_AEAD_SRTP ? caop.len + kind + fuzz_byte(in) % 16 : fuzz_length(in);
+    caop.tag = fuzz_address(in);
+    caop.tag_len = ONE_OF(in, 0, 0, 0, 4, 12, 16, 20, 64, 65);
+    caop.iv = kind & 8 ? 0 : fuzz_address(in);
+    fuzz_poke(arg, &caop, sizeof(caop));
+    call_ioctl(in, file, DEVCRYPTO_CIOCAUTHCRYPT, arg);
+}
+
+/* CIOCCPHASH and CIOCGSESSINFO both begin with a session's id. */
+static void two_ids(struct fuzz_input *in, struct fuzz_file *file)
+{
+    struct devcrypto_copy_op pair = {.dst_ses = fuzz_session(in, file), .src_ses = fuzz_session(in, file)};
+    uint64_t arg = fuzz_address(in);
+
+    fuzz_poke(arg, &pair, sizeof(pair));
+    call_ioctl(in, file, fuzz_byte(in) & 1 ? DEVCRYPTO_CIOCCPHASH : DEVCRYPTO_CIOCGSESSINFO, arg);
+}
+
 static void fsession(struct fuzz_input *in, struct fuzz_file *file)
 {
     uint32_t ses = fuzz_session(in, file);
@@ -158,7 +196,7 @@ static void other_ioctl(struct fuzz_input *in, struct fuzz_file *file)
     uint32_t cmd = ONE_OF(in, DEVCRYPTO_CIOCASYMFEAT, DEVCRYPTO_CRIOGET, DEVCRYPTO_IOC(3, 102, 44),
                           DEVCRYPTO_IOC(1, 104, 48), DEVCRYPTO_IOC(3, 105, 48), DEVCRYPTO_CIOCFSESSION);
 
-    if (cmd == DEVCRYPTO_CIOCGSESSION || cmd == DEVCRYPTO_CIOCCRYPT)
+    if (cmd == DEVCRYPTO_CIOCGSESSION || cmd == DEVCRYPTO_CIOCCRYPT || cmd == DEVCRYPTO_CIOCAUTHCRYPT)
         return; /* a whole argument comes with those */
     call_ioctl(in, file, cmd, fuzz_address(in));
 }
@@ -181,7 +219,9 @@ static void one_call(struct fuzz_input *in)
     static void (*const calls[])(struct fuzz_input *, struct fuzz_file *) = {
         gsession,          gsession,          cioccrypt,        cioccrypt,          cioccrypt,
         cioccrypt,         fsession,          other_ioctl,      fuzz_direct_create, fuzz_direct_create,
-        fuzz_direct_crypt, fuzz_direct_crypt, fuzz_direct_free, fuzz_import_any,
+        fuzz_direct_crypt, fuzz_direct_crypt, fuzz_direct_free, fuzz_import_any,    fuzz_perform,
+        fuzz_perform,      fuzz_perform,      fuzz_perform,     authcrypt,          authcrypt,
+        two_ids,           fuzz_copy,
     };
     const unsigned int known = sizeof(calls) / sizeof(calls[0]);
     unsigned int call = (which & 0x7f) % (known + 4);

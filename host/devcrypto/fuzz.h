@@ -48,6 +48,8 @@ void fuzz_protect(unsigned int page, int protection);
 void fuzz_poke(uint64_t address, const void *bytes, size_t len);
 /* The four bytes there, 0 outside. */
 uint32_t fuzz_peek(uint64_t address);
+/* What is there now, whatever the protection; what lies outside is left out. */
+void fuzz_written(void *to, uint64_t address, size_t len);
 /* The copies that the caller's memory allows, from and to `expected`: 0, or -EFAULT with the part that went. */
 int fuzz_expect_in(void *to, uint64_t address, size_t len);
 int fuzz_expect_out(uint64_t address, const void *from, size_t len);
@@ -104,10 +106,11 @@ struct fuzz_session {
     uint32_t keylen;
     uint32_t mackeylen;
     uint8_t key[DEVCRYPTO_MAX_KEY];
-    uint8_t iv[DEVCRYPTO_AES_BLOCK];
+    uint8_t iv[DEVCRYPTO_MAX_IV];
     uint8_t mackey[DEVCRYPTO_MAX_MACKEY];
     EVP_MD_CTX *inner; /* what was taken in since the last start */
     bool finished;
+    bool begun; /* something was */
 };
 
 struct fuzz_file {
@@ -129,7 +132,52 @@ int fuzz_expect_ioctl(struct fuzz_file *file, uint32_t cmd, uint64_t arg, uint32
 int fuzz_expect_create(struct fuzz_file *file, const struct fuzz_session *asked, bool key, bool mackey);
 int fuzz_expect_crypt(struct fuzz_file *file, uint32_t ses, uint32_t op, const uint8_t *iv, uint8_t *iv_out,
                       const uint8_t *src, uint8_t *dst, size_t len);
+/* The checks of CIOCCRYPT. */
+int fuzz_check(const struct fuzz_file *file, const struct fuzz_session *s, uint32_t op, size_t len);
+int fuzz_expect_copy(struct fuzz_file *file, uint32_t to, uint32_t from);
 int fuzz_expect_import(struct fuzz_file *file, const struct devcrypto_session_state *state);
+
+/* ---- fuzz-algorithms.c ---- */
+
+bool fuzz_good_cipher(uint32_t cipher);
+bool fuzz_good_keylen(uint32_t cipher, uint32_t keylen);
+uint32_t fuzz_block(uint32_t cipher);
+uint32_t fuzz_iv_len(uint32_t cipher);
+const EVP_MD *fuzz_digest_of(uint32_t mac); /* NULL: there is no such mac */
+bool fuzz_keyed(uint32_t mac);
+void fuzz_hash_start(struct fuzz_session *s);
+void fuzz_hash(struct fuzz_session *s, const void *data, size_t len);
+size_t fuzz_hash_end(struct fuzz_session *s, uint8_t digest[EVP_MAX_MD_SIZE]);
+/* Whole blocks, not of GCM, from the session's last IV, which moves on; src and dst may be the same. */
+void fuzz_run_cipher(struct fuzz_session *s, uint32_t op, const uint8_t *src, uint8_t *dst, size_t len);
+void fuzz_gcm(struct fuzz_session *s, uint32_t op, const uint8_t *aad, size_t aad_len, const uint8_t *src,
+              uint8_t *dst, size_t len, uint8_t tag[16]);
+
+/* ---- fuzz-auth.c: CIOCAUTHCRYPT ---- */
+
+struct fuzz_auth {
+    uint32_t op, flags, tag_len;
+    bool has_iv;
+    uint8_t iv[DEVCRYPTO_MAX_IV];
+    const uint8_t *aad, *src, *tail;
+    size_t aad_len, src_len, tail_len;
+    uint8_t *dst; /* with room for dst_len */
+    size_t dst_len, out_len;
+    uint8_t mac[EVP_MAX_MD_SIZE];
+    uint32_t mac_len;
+};
+
+uint32_t fuzz_tag_len(const struct fuzz_session *s, uint32_t asked);
+size_t fuzz_auth_dst_len(const struct fuzz_session *s, const struct fuzz_auth *a);
+/* What comes before the data is looked at, and the rest; each gives the errno. */
+int fuzz_auth_begin(struct fuzz_session *s, const struct fuzz_auth *a);
+int fuzz_auth_work(struct fuzz_session *s, struct fuzz_auth *a);
+int fuzz_expect_authcrypt(struct fuzz_file *file, uint64_t arg);
+
+/* ---- fuzz-perform.c: requests in pieces, made and checked ---- */
+
+void fuzz_perform(struct fuzz_input *in, struct fuzz_file *file);
+void fuzz_copy(struct fuzz_input *in, struct fuzz_file *file);
 
 /* ---- fuzz-direct.c: calls, made and checked ---- */
 

@@ -123,18 +123,27 @@ bool devcrypto_digest_is_due(uint32_t flags, size_t len)
 
 /* ---- CIOCCPHASH ---- */
 
-/* Both are locked.  A keyed hash goes on with what went in, the key included, and ends with its own key. */
+static bool same_key(const struct devcrypto_session *a, const struct devcrypto_session *b)
+{
+    return a->mackeylen == b->mackeylen && CRYPTO_memcmp(a->mackey, b->mackey, a->mackeylen) == 0;
+}
+
+/*
+ * Both are locked.  A keyed hash goes on with what went in, the other's key included, and ends with its own key:
+ * one with another key has begun by that alone.
+ */
 static int copy_state(struct devcrypto_session *to, const struct devcrypto_session *from)
 {
+    const bool ended = from->hash_finished;
+
     if (to->hash == NULL || to->hash != from->hash)
         return -EINVAL;
-    to->hash_finished = from->hash_finished;
-    to->hash_begun = from->hash_begun;
-    if (from->hash_finished)
-        return 0; /* the next use starts anew */
-    if (EVP_MD_CTX_copy_ex(to->md, from->md))
+    to->hash_begun = from->hash_begun || !same_key(to, from);
+    to->hash_finished = ended && !to->hash->keyed; /* the next use starts anew */
+    if (to->hash_finished || EVP_MD_CTX_copy_ex(to->md, ended ? from->inner : from->md))
         return 0;
     to->hash_finished = true;
+    to->hash_begun = false;
     return devcrypto_libcrypto_failed(-EIO);
 }
 

@@ -15,7 +15,6 @@
 struct request {
     struct devcrypto_auth_op caop;
     struct devcrypto_op op;
-    size_t before, after; /* SRTP: bytes of the packet on either side of the source */
     uint32_t tag_len;
     uint8_t *held; /* aad, source or destination, tail */
     size_t held_len;
@@ -34,10 +33,10 @@ static struct devcrypto_bytes piece(struct iovec *iov, size_t len)
 }
 
 /* The program's lengths in our words; where the bytes are comes later. */
-static int read_lengths(struct request *r, const struct devcrypto_session *s)
+static void read_lengths(struct request *r, const struct devcrypto_session *s)
 {
     struct devcrypto_auth_op *caop = &r->caop;
-    const uint64_t before = caop->src - caop->auth_src;
+    uint64_t before = caop->src - caop->auth_src;
 
     r->op.op = caop->op;
     r->op.flags = caop->flags;
@@ -45,22 +44,19 @@ static int read_lengths(struct request *r, const struct devcrypto_session *s)
     r->op.tag_len = caop->tag_len;
     r->op.src = piece(&r->src, caop->len);
     if (s->cipher == NULL)
-        return 0; /* which is refused anyway */
+        return; /* which is refused anyway */
     r->tag_len = devcrypto_tag_len(s, caop->tag_len);
     r->op.dst = piece(&r->dst, devcrypto_auth_dst_len(s, caop->op, caop->flags, caop->len, r->tag_len));
     if (!is_srtp(r)) {
         r->op.aad = piece(&r->aad, caop->auth_len);
-        return 0;
+        return;
     }
     if (caop->src < caop->auth_src || before > DEVCRYPTO_MAX_SRTP_HEAD || before + caop->len > caop->auth_len)
-        return -EINVAL; /* the source is not within what is authenticated */
-    r->before = before;
-    r->after = caop->auth_len - before - caop->len;
-    r->op.aad = piece(&r->aad, r->before);
-    r->op.tail = piece(&r->tail, r->after);
+        before = SIZE_MAX; /* the source is not within what is authenticated: no such length is right */
+    r->op.aad = piece(&r->aad, before);
+    r->op.tail = piece(&r->tail, before != SIZE_MAX ? caop->auth_len - before - caop->len : 0);
     if (caop->op == DEVCRYPTO_OP_DECRYPT)
         r->op.mac_len = r->tag_len;
-    return 0;
 }
 
 /* Every address that the request reads from or writes to, so that it happens whole or not at all. */
@@ -131,12 +127,11 @@ static int begin(struct request *r, struct devcrypto_file *f, struct devcrypto_s
 
     if (err == 0)
         err = devcrypto_fetch(mem, r->op.iv, r->caop.iv, iv_len);
-    if (err == 0)
-        err = read_lengths(r, s);
     if (err == 0 && devcrypto_too_long(f, r->caop.len))
         err = -EINVAL;
     if (err != 0)
         return err;
+    read_lengths(r, s);
     r->op.has_iv = iv_len != 0;
     pthread_mutex_lock(&s->lock);
     err = devcrypto_auth_begin(s, &r->op);

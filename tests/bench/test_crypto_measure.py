@@ -70,6 +70,8 @@ def test_the_options_of_a_run() -> None:
     expected = f"--size 16 --processes 2 --seconds 0.25 --crc {crc} --beside 1048576"
     assert " ".join(words) == expected
     assert "--beside" not in options_of(Case(16), 0.25)
+    assert "--apart" not in words
+    assert "--apart" in options_of(Case(16), 0.25, apart=True)
 
 
 def test_those_who_are_compared_take_turns() -> None:
@@ -235,6 +237,12 @@ def test_the_second_device_offers_only_the_reference_wire() -> None:
     assert guest.devices({"path"})[1] == pair
 
 
+def test_only_modules_that_somebody_needs_are_loaded() -> None:
+    assert guest.modules_of([PAIR, OPENSSL]) == []
+    assert guest.modules_of([AES_NI, PAIR]) == ["cbc", "algif_skcipher", "aesni_intel"]
+    assert sorted(guest.modules_of(Contender)) == ["aesni_intel", "algif_skcipher", "cbc", "virtio_crypto"]
+
+
 def parsed(*words: str) -> argparse.Namespace:
     return _parser().parse_args(["bench", "crypto", *words])
 
@@ -257,6 +265,7 @@ def test_the_help_names_every_contender_and_what_is_measured_by_default(
 def test_without_options_everything_is_measured() -> None:
     plan = plan_of(parsed())
     assert plan == Plan(every_pair(Contender, SIZES, (1, 2, 4)), 5, 0.3)
+    assert parsed().guest_cpus == 2
 
 
 def test_one_contender_by_hand() -> None:
@@ -288,6 +297,7 @@ def test_in_short_there_are_three_rounds_of_what_was_asked_for() -> None:
         (("--seconds", "nan"), "'nan' is not"),
         (("--seconds", "soon"), "'soon' is not"),
         (("--rounds", "0"), "--rounds"),
+        (("--guest-cpus", "0"), "--guest-cpus"),
     ],
 )
 def test_wrong_options_are_refused(
@@ -301,9 +311,9 @@ def test_wrong_options_are_refused(
 
 def test_what_would_be_lost_is_refused(tmp_path: Path) -> None:
     plan = Plan(((PAIR, Case(256)),), 1, 0.3)
-    Wishes(plan=plan, json_file=tmp_path / "crypto.json").check()
+    Wishes(plan=plan, cpus=2, json_file=tmp_path / "crypto.json").check()
     assert not (tmp_path / "crypto.json").exists()
     with pytest.raises(SetupError, match="writing"):
-        Wishes(plan=plan, json_file=tmp_path / "none" / "crypto.json").check()
+        Wishes(plan=plan, cpus=2, json_file=tmp_path / "none" / "crypto.json").check()
     with pytest.raises(SetupError, match="nothing is left"):
-        Wishes(plan=Plan((), 1, 0.3)).check()
+        Wishes(plan=Plan((), 1, 0.3), cpus=2).check()

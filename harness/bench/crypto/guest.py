@@ -7,26 +7,29 @@ import contextlib
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from harness.artifacts.image import ImageRecipe
 from harness.artifacts.kernel import with_needs
+from harness.artifacts.settings import source_folder
 from harness.bench.crypto.contenders import Contender
 from harness.bench.crypto.measure import GuestRunner, process_cpu_seconds
 from harness.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from harness.artifacts import Artifacts, Kernel, QemuBuild
     from harness.machine import VirtualMachine
     from harness.machine.remote import RemoteProcess
     from harness.room import Room
 
-CPUS = 2
 MEMORY_MIB = 512
 DEVICE = "virtio-cryptodev-pci"
-# What the image has loaded at boot, as images/initramfs.toml says.
-_PRESENT = ("virtio", "virtio_ring", "virtio_pci", "virtio_pci_modern_dev", "virtio_pci_legacy_dev")
-# aesni_intel is not there on a processor without AES.
-_MODULES = ("cbc", "algif_skcipher", "virtio_crypto", "aesni_intel")
+_OPTIONAL = "aesni_intel"  # it does not load on a processor without AES
+_MODULES = {
+    Contender.VIRTIO_CRYPTO: ("cbc", "algif_skcipher", "virtio_crypto"),
+    Contender.AES_NI: ("cbc", "algif_skcipher", _OPTIONAL),
+    Contender.AES_GENERIC: ("cbc", "algif_skcipher"),
+}
 _BACKEND = "bench0"
 _PROGRAM = "/tmp/cryptobench"  # noqa: S108  # in a guest that nobody shares
 # A socket's own lists of pages: what a request of 1 MiB takes is more than the usual 20 KiB.
@@ -57,10 +60,10 @@ def devices(known: set[str]) -> tuple[str, ...]:
     return (DEVICE, f"{DEVICE},{old}" if old else DEVICE, f"virtio-crypto-pci,cryptodev={_BACKEND}")
 
 
-def wishes(qemu: QemuBuild) -> dict[str, Any]:
+def wishes(qemu: QemuBuild, cpus: int) -> dict[str, Any]:
     """Return what the guest's machine has besides the usual."""
     return {
-        "cpus": CPUS,
+        "cpus": cpus,
         "memory_mib": MEMORY_MIB,
         "devices": devices(properties(qemu)),
         "objects": (f"cryptodev-backend-builtin,id={_BACKEND}",),
@@ -68,14 +71,16 @@ def wishes(qemu: QemuBuild) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def running(room: Room, artifacts: Artifacts) -> Iterator[tuple[GuestRunner, VirtualMachine]]:
-    """Boot the guest, bring it all that is measured, and run cryptobench there.
+def running(
+    room: Room, artifacts: Artifacts, contenders: Iterable[Contender], cpus: int
+) -> Iterator[tuple[GuestRunner, VirtualMachine]]:
+    """Boot the guest, bring it what the contenders need, and run cryptobench there.
 
     Raises:
         HarnessError: the guest failed.
     """
-    with room.cold(**wishes(artifacts.qemu())) as machine:
-        _load(machine, artifacts.kernel())
+    with room.cold(**wishes(artifacts.qemu(), cpus)) as machine:
+        _load(machine, artifacts.kernel(), modules_of(contenders))
         machine.succeed(f"echo {_OPTIONS_BYTES} >/proc/sys/net/core/optmem_max")
         program = artifacts.bench_programs().guest.read_bytes()
         machine.succeed(f"cat >{_PROGRAM} && chmod 755 {_PROGRAM}", stdin=program)
@@ -87,15 +92,21 @@ def running(room: Room, artifacts: Artifacts) -> Iterator[tuple[GuestRunner, Vir
             yield GuestRunner(start, lambda: process_cpu_seconds(machine.pid)), machine
 
 
-def _load(machine: VirtualMachine, kernel: Kernel) -> None:
-    """Load the modules that the image does not have."""
-    for name, module in with_needs(kernel.modules, _MODULES, _PRESENT).items():
+def modules_of(contenders: Iterable[Contender]) -> list[str]:
+    """Return the modules that some contenders need besides those of the image."""
+    wanted = set(contenders)
+    return list(dict.fromkeys(name for who, names in _MODULES.items() if who in wanted for name in names))
+
+
+def _load(machine: VirtualMachine, kernel: Kernel, names: Iterable[str]) -> None:
+    present = ImageRecipe.load(source_folder("images") / "initramfs.toml").modules
+    for name, module in with_needs(kernel.modules, names, present).items():
         path = f"/tmp/{name}.ko"  # noqa: S108  # as above
         result = machine.run(
             f"cat >{path} && insmod {path}; status=$?; rm -f {path}; exit $status", stdin=module
         )
         # Who needs it is reported as not working, and the others are measured.
-        if result.status != 0 and name != "aesni_intel":
+        if result.status != 0 and name != _OPTIONAL:
             raise MachineError(f"loading {name} in the guest", result.stderr.strip() or "it was refused")
 
 
