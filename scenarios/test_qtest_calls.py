@@ -2,6 +2,7 @@
 """The requests of F_CALLS without a guest: each answer is the model's, each fault decides in its order."""
 
 import errno
+import functools
 import random
 import struct
 
@@ -11,7 +12,6 @@ from harness.errors import MachineError
 from harness.qtest import Cryptodev
 from harness.reference import wire
 from harness.reference.abi import Cipher, CopFlag, CryptOp, Mac, Op, SessionOp
-from harness.reference.algorithms import ALGORITHMS, Sizes, session_sizes
 from harness.reference.device import Completion, Device
 from harness.reference.wire_calls import (
     F_CALLS,
@@ -23,81 +23,20 @@ from harness.reference.wire_calls import (
     CallSession,
     destination_bytes,
 )
+from scenarios.qtest_calls import CIPHERS, MACKEY, MACS, crypt, key_of, sizes_of, started
 from scenarios.qtest_helpers import IV, cut
-
-MACKEY = bytes(range(200, 220))
-CIPHERS = tuple(each for each in ALGORITHMS.values() if each.digest_bytes == 0)
-MACS = tuple(each for each in ALGORITHMS.values() if each.digest_bytes)
-
-
-class Pair:
-    """A device and the model of it, asked the same."""
-
-    def __init__(self, driver, **limits):
-        self.driver, self.model = driver, Device(features=F_CALLS | F_MQ, **limits)
-
-    def send(self, readable, writable, queue=0):
-        """Send any bytes; the device answers as the model does.  Return what was written."""
-        done = self.driver.send(readable, writable, queue=queue)
-        seen = Completion(done.length, b"".join(done.written))
-        right = self.model.request(b"".join(readable), b"".join(writable), seen)
-        assert seen == right, readable[0].hex()
-        return seen.written
-
-    def ask(self, request, queue=0):
-        """Send a request as it is; return the result."""
-        return struct.unpack("<i", self.send(request.readable, request.initial, queue)[-4:])[0]
-
-    def session(self, handle=0, **parts):
-        """Make a session; return its id."""
-        request = CallSession(handle, **parts)
-        written = self.send(request.readable, request.initial)
-        assert written[-4:] == bytes(4), parts
-        return struct.unpack_from("<I", written)[0]
 
 
 @pytest.fixture(params=["split", "packed", "legacy"])
 def pair(qtest, request):
     """Return device and model with F_CALLS and an open file; the test runs on three kinds of ring."""
-    kind = request.param
-    driver = Cryptodev(qtest(properties="packed=on" if kind == "packed" else "", legacy=kind == "legacy"))
-    driver.bring_up_calls()
-    both = Pair(driver)
-    both.send(wire.Open().readable, wire.Open().initial)
-    return both
+    return started(qtest, kind=request.param)
 
 
 @pytest.fixture
 def simple(qtest):
     """Return the same on a split ring, once; it takes the device's properties and limits."""
-
-    def start(properties="", **limits):
-        driver = Cryptodev(qtest(properties=properties))
-        driver.bring_up_calls(queues=min(driver.num_queues, 3))
-        both = Pair(driver, **limits)
-        both.send(wire.Open().readable, wire.Open().initial)
-        return both
-
-    return start
-
-
-def crypt(ses, cipher, mac, source, op=Op.ENCRYPT, **rest):
-    """Return a request whose destination has the right length."""
-    sizes = sizes_of(cipher, mac)
-    auth, flags = rest.get("auth", False), rest.get("flags", 0)
-    right = destination_bytes(sizes, op, flags, len(source), rest.get("tag_len", 0), auth=auth)
-    if not auth and not cipher:
-        right = 0
-    return CallCrypt(0, ses, op, source, max(right, 0), **rest)
-
-
-def sizes_of(cipher, mac):
-    """Return the sizes of a session, and something for one that there cannot be."""
-    return session_sizes(cipher, mac) if cipher or mac else Sizes(1, 0, 0, 0)
-
-
-def key_of(algorithm, size=None):
-    return bytes(range(size if size is not None else max(algorithm.key_bytes)))
+    return functools.partial(started, qtest)
 
 
 @pytest.mark.parametrize("algorithm", CIPHERS, ids=lambda each: each.name)
