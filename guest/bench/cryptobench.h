@@ -29,7 +29,6 @@ struct job {
 	uint8_t *src, *dst;
 	size_t size;
 	size_t piece;		/* bytes that AF_ALG is given at once; 0 for all */
-	bool apart;		/* encrypt into memory of its own, not in place */
 };
 
 /*
@@ -55,6 +54,7 @@ struct options {
 	size_t beside;		/* size of the requests of one more process; 0 for none */
 	uint32_t crc;		/* CRC-32 of the right ciphertext */
 	bool check;		/* @crc was given */
+	bool apart;		/* encrypt into memory of its own, not in place */
 };
 
 /*

@@ -222,6 +222,8 @@ struct crypto_request {
  * @fields:	scatterlists of the fields that are one piece
  * @src:	source data
  * @dst:	destination data
+ * @mackey:	NULL, or the key of a mac; apart, since few messages have one and
+ *		it is long
  *
  * What the device reads and what it writes never share a cache line.
  */
@@ -231,6 +233,7 @@ struct crypto_message {
 	struct scatterlist fields[WIRE_FIELDS];
 	struct crypto_buffer src;
 	struct crypto_buffer dst;
+	u8 *mackey;
 
 	struct {
 		__le32 type;
@@ -242,7 +245,6 @@ struct crypto_message {
 		struct wire_session session;
 		u8 iv[WIRE_IV_LEN];
 		u8 key[CRYPTO_CIPHER_MAX_KEY_LEN];
-		u8 mackey[CRYPTO_HMAC_MAX_KEY_LEN];
 	} read ____cacheline_aligned;
 
 	struct {

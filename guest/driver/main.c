@@ -112,6 +112,9 @@ out:
  */
 static int crypto_validate(struct virtio_device *vdev)
 {
+	/* Not by an empty table: who asks for a bit that is not in it crashes. */
+	if (reference_wire)
+		__virtio_clear_bit(vdev, VIRTIO_CRYPTODEV_F_CALLS);
 	if (virtio_has_feature(vdev, VIRTIO_CRYPTODEV_F_CALLS))
 		__virtio_clear_bit(vdev, VIRTIO_RING_F_INDIRECT_DESC);
 	else
@@ -261,8 +264,6 @@ static int __init crypto_init(void)
 	id_table[0].device = virtio_id;
 	crypto_small_max = min_t(u32, zero_copy_min ? zero_copy_min - 1 : 0,
 				 CALL_SMALL_LIMIT);
-	if (reference_wire)
-		crypto_driver.feature_table_size = 0;
 
 	crypto_workqueue = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
 	if (!crypto_workqueue)

@@ -26,6 +26,7 @@ static void message_release(struct crypto_request *req)
 
 	crypto_buffer_free(&msg->src);
 	crypto_buffer_free(&msg->dst);
+	kfree_sensitive(msg->mackey);
 	kfree_sensitive(msg);	/* it has held a key */
 }
 

@@ -9,6 +9,7 @@
 #include <linux/log2.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include "call.h"
@@ -173,7 +174,7 @@ static int remote_create(struct crypto_file *file, const struct session_op *sop,
 	if (sop->keylen)
 		crypto_message_read(msg, msg->read.key, sop->keylen);
 	if (sop->mackeylen)
-		crypto_message_read(msg, msg->read.mackey, sop->mackeylen);
+		crypto_message_read(msg, msg->mackey, sop->mackeylen);
 	crypto_message_write(msg, sizes, sizeof(*sizes));
 
 	ret = crypto_message_run(file->crdev, msg);
@@ -223,13 +224,13 @@ static int fetch_keys(struct session_op *sop, struct crypto_message *msg)
 	const struct crypto_algorithm *cipher = crypto_find_cipher(sop->cipher);
 	const struct crypto_algorithm *mac = crypto_find_mac(sop->mac);
 	bool aead = cipher && cipher->flags & ALGORITHM_AEAD;
+	int ret;
 
 	if ((!sop->cipher && !sop->mac) || (sop->cipher && !cipher) ||
 	    (sop->mac && !mac))
 		return -EINVAL;
 	if (cipher) {
-		int ret = fetch_key(sop, cipher, msg->read.key);
-
+		ret = fetch_key(sop, cipher, msg->read.key);
 		if (ret)
 			return ret;
 	} else {
@@ -241,9 +242,14 @@ static int fetch_keys(struct session_op *sop, struct crypto_message *msg)
 		return sop->mackeylen ? -EINVAL : 0;
 	if (!mac || !(mac->flags & ALGORITHM_KEYED))
 		sop->mackeylen = 0;
-	if (copy_from_user(msg->read.mackey, sop->mackey, sop->mackeylen))
-		return -EFAULT;
-	return 0;
+	if (!sop->mackeylen)
+		return 0;
+	msg->mackey = memdup_user(sop->mackey, sop->mackeylen);
+	if (!IS_ERR(msg->mackey))
+		return 0;
+	ret = PTR_ERR(msg->mackey);
+	msg->mackey = NULL;
+	return ret;
 }
 
 /* Enter a new session into the file and tell the program its id. */

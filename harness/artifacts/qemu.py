@@ -87,6 +87,14 @@ MENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "    outgoing_args.fname = g_strdup(",
             "    g_free(outgoing_args.fname);\n    outgoing_args.fname = g_strdup(",
         ),
+        # Why saving failed, asked for by query-migrate: both halves of the answer tell it.
+        "migration/migration.c": (
+            "        info->error_desc = g_strdup(error_get_pretty(s->error));\n    }\n}\n\n"
+            "static void fill_destination_migration_info",
+            "        g_free(info->error_desc);\n"
+            "        info->error_desc = g_strdup(error_get_pretty(s->error));\n    }\n}\n\n"
+            "static void fill_destination_migration_info",
+        ),
     }
 )
 PIP_SECONDS = 300.0

@@ -20,7 +20,8 @@ static const struct devcrypto_cipher ciphers[] = {
      {{16, "AES-128-ECB"}, {24, "AES-192-ECB"}, {32, "AES-256-ECB"}}},
     {DEVCRYPTO_AES_GCM, MODE_AEAD, 1, GCM_IV, GCM_TAG, "gcm(aes)",
      {{16, "AES-128-GCM"}, {24, "AES-192-GCM"}, {32, "AES-256-GCM"}}},
-    {DEVCRYPTO_3DES_CBC, MODE_CBC, DEVCRYPTO_DES_BLOCK, DEVCRYPTO_DES_BLOCK, 0, "cbc(des3_ede)", {{24, "DES-EDE3-CBC"}}},
+    {DEVCRYPTO_3DES_CBC, MODE_CBC, DEVCRYPTO_DES_BLOCK, DEVCRYPTO_DES_BLOCK, 0, "cbc(des3_ede)",
+     {{24, "DES-EDE3-CBC"}}},
     {DEVCRYPTO_NULL, MODE_NULL, 1, 0, 0, "ecb(cipher_null)", {{0, ""}}},
 };
 

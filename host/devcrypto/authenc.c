@@ -130,8 +130,8 @@ static int srtp_encrypt(struct devcrypto_session *s, struct devcrypto_op *op, ui
     return err;
 }
 
-static int srtp_check(struct devcrypto_session *s, const struct devcrypto_op *op, const struct devcrypto_held *packet,
-                      uint32_t tag_len)
+static int srtp_check(struct devcrypto_session *s, const struct devcrypto_op *op,
+                      const struct devcrypto_held *packet, uint32_t tag_len)
 {
     uint8_t mac[DEVCRYPTO_MAX_DIGEST];
     int err = devcrypto_hash_all(s, &op->aad);
@@ -178,7 +178,8 @@ static bool srtp_is_right(const struct devcrypto_session *s, const struct devcry
     const bool encrypt = op->op == DEVCRYPTO_OP_ENCRYPT;
 
     if (!stream || op->aad.len > DEVCRYPTO_MAX_SRTP_HEAD ||
-        op->aad.len + op->tail.len > DEVCRYPTO_MAX_AUTH || op->aad.len + op->src.len + op->tail.len == 0 || (op->src.len == 0 && (!encrypt || tag_len == 0)))
+        op->aad.len + op->tail.len > DEVCRYPTO_MAX_AUTH ||
+        op->aad.len + op->src.len + op->tail.len == 0 || (op->src.len == 0 && (!encrypt || tag_len == 0)))
         return false;
     return encrypt || (op->mac_len == tag_len && tag_len <= op->src.len);
 }

@@ -111,9 +111,11 @@ struct devcrypto_op {
 
 /*
  * Does it.  0, or -EINVAL (an unknown session, an op, a length), -EBADMSG (a tag or a padding that is not
- * right), -ENOMEM; then dst is untouched.  -EIO: libcrypto failed, and what it had done by then stays.  The bytes may be changed by others meanwhile: the result is then
- * any, and nothing else happens.  They are worked on where they are; only what has to be checked before it is
- * given out goes through memory of its own, of src.len bytes at most.
+ * right), -ENOMEM; then dst is untouched.  -EIO: libcrypto failed, and what it had done by then stays.
+ *
+ * The bytes may be changed by others meanwhile: the result is then any, and nothing else happens.  They are
+ * worked on where they are; only what has to be checked before it is given out goes through memory of its
+ * own, of src.len bytes at most.
  */
 int devcrypto_perform(struct devcrypto_file *f, struct devcrypto_op *op);
 
@@ -155,16 +157,16 @@ struct devcrypto_session_state {
 
 /*
  * Describes all sessions, in no order, and sets *count to how many.  -ENOSPC when there are more than room,
- * -EOPNOTSUPP when one has a hash that has begun and not ended (its inside cannot be carried): then states holds no key.
- * A session that another thread makes or frees meanwhile may be in or out; each that is in is whole.
+ * -EOPNOTSUPP when one has a hash that has begun and not ended (its inside cannot be carried): then states
+ * holds no key.  A session that another thread makes or frees meanwhile may be in or out; each that is in is whole.
  */
 int devcrypto_export(struct devcrypto_file *f, struct devcrypto_session_state *states, unsigned int room,
                      unsigned int *count);
 
 /*
  * Makes the session that the state describes, under the id that it had.  -EINVAL for an id of 0, an
- * algorithm or a key length that is not supported, -EEXIST for an id that is in use, -ENOMEM at the limit.  Nothing
- * in the state is trusted.
+ * algorithm or a key length that is not supported, -EEXIST for an id that is in use, -ENOMEM at the limit.
+ * Nothing in the state is trusted.
  */
 int devcrypto_import(struct devcrypto_file *f, const struct devcrypto_session_state *state);
 
@@ -174,8 +176,8 @@ int devcrypto_import(struct devcrypto_file *f, const struct devcrypto_session_st
  * the length of a CIOCCRYPT; a CIOCAUTHCRYPT is held whole.
  *
  * CIOCGSESSION, CIOCFSESSION, CIOCCRYPT, CIOCAUTHCRYPT, CIOCCPHASH, CIOCGSESSINFO, CIOCASYMFEAT; everything
- * else is -EINVAL, CIOCASYNCCRYPT and CIOCASYNCFETCH included, as where they are not built in.  CRIOGET is too, since
- * there are no descriptors here: whoever has them makes the new one and takes a reference for it.
+ * else is -EINVAL, CIOCASYNCCRYPT and CIOCASYNCFETCH included, as where they are not built in.  CRIOGET is
+ * too, since there are no descriptors here: whoever has them makes the new one and takes a reference for it.
  */
 int devcrypto_ioctl(struct devcrypto_file *f, unsigned long cmd, uint64_t arg, const struct devcrypto_mem *mem);
 

@@ -109,7 +109,8 @@ static int crypt_locked(struct devcrypto_session *s, const struct devcrypto_cryp
         err = work_on_data(s, cop, mem);
     if (err == 0 && s->hash != NULL && devcrypto_digest_is_due(cop->flags, cop->len))
         err = digest_out(s, cop, mem);
-    if (err == 0 && s->cipher != NULL && s->cipher->iv_len != 0 && cop->iv != 0 && (cop->flags & DEVCRYPTO_FLAG_WRITE_IV) != 0)
+    if (err == 0 && s->cipher != NULL && s->cipher->iv_len != 0 && cop->iv != 0 &&
+        (cop->flags & DEVCRYPTO_FLAG_WRITE_IV) != 0)
         err = devcrypto_store(mem, cop->iv, s->iv, s->cipher->iv_len);
     return err;
 }

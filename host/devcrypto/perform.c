@@ -19,7 +19,9 @@ static int crypt_data(struct devcrypto_session *s, const struct devcrypto_op *op
     if (s->cipher == NULL)
         return devcrypto_hash_pieces(s, &src, op->src.len);
     err = devcrypto_run_start(&run, s, op->op);
-    if (err == 0)
+    if (err == 0 && op->src.count == 1 && op->dst.count == 1 && s->hash == NULL) /* most requests */
+        err = devcrypto_run_step(&run, op->src.iov->iov_base, op->dst.iov->iov_base, op->src.len);
+    else if (err == 0)
         err = devcrypto_run_through(&run, &src, &dst, op->src.len, s->hash != NULL);
     if (err == 0)
         devcrypto_run_commit(&run);
@@ -66,7 +68,9 @@ int devcrypto_perform_in(struct devcrypto_file *f, struct devcrypto_session *s, 
     if (err == 0)
         memcpy(op->iv, s->iv, sizeof(op->iv)); /* 0 behind its length, in the session as well */
     pthread_mutex_unlock(&s->lock);
-    if (err == 0)
+    if (err == 0 && op->mac_len == 0)
+        memset(op->mac, 0, sizeof(op->mac)); /* of a length that the compiler knows */
+    else if (err == 0)
         memset(op->mac + op->mac_len, 0, sizeof(op->mac) - op->mac_len);
     return err;
 }

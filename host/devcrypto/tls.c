@@ -97,8 +97,8 @@ static int tls_mac(struct devcrypto_session *s, const struct devcrypto_op *op, c
 }
 
 /* Checks what was decrypted; *out_len: the plaintext's length. */
-static int tls_check(struct devcrypto_session *s, const struct devcrypto_op *op, const struct devcrypto_held *plain,
-                     uint32_t tag_len, uint32_t *out_len)
+static int tls_check(struct devcrypto_session *s, const struct devcrypto_op *op,
+                     const struct devcrypto_held *plain, uint32_t tag_len, uint32_t *out_len)
 {
     const uint32_t len = (uint32_t)plain->len;
     uint8_t mac[DEVCRYPTO_MAX_DIGEST];
