@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """CIOCASYNCCRYPT and CIOCASYNCFETCH: calls of one open file that are done later, and fetched in their order.
 
-Source: ``crypto_async_run``, ``crypto_async_fetch``, ``cryptask_routine``, ``cryptodev_poll`` in cryptodev-linux's
-``ioctl.c``, where they are built with ``ENABLE_ASYNC``; without it both are EINVAL.
+Source: ``crypto_async_run``, ``crypto_async_fetch``, ``cryptask_routine`` and ``cryptodev_poll`` in
+cryptodev-linux's ``ioctl.c``, where they are built with ``ENABLE_ASYNC``; without it both are EINVAL.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ MOST_CALLS = 64
 class AsyncQueue:
     """The calls of one open file that are under way.
 
-    Two things happen when a call is given: its session is looked up and its IV is read.  All else is found out
-    when it is done, and told when it is fetched.
+    Two things happen when a call is given: its session is looked up and its IV is read.  All else is found
+    out when it is done, and told when it is fetched.
     """
 
     def __init__(self, file: OpenFile, most: int = MOST_CALLS) -> None:
@@ -66,8 +66,8 @@ class AsyncQueue:
         """CIOCASYNCCRYPT, with the arguments of :meth:`harness.reference.session.OpenFile.crypt`.
 
         Returns:
-            Success; EINVAL for an unknown session, EFAULT for the IV's address, EINVAL for NO_ZC, EBUSY without
-            room, checked in this order.
+            Success; EINVAL for an unknown session, EFAULT for the IV's address, EINVAL for NO_ZC, EBUSY
+            without room, checked in this order.
         """
         try:
             self._file.read_iv(ses, iv)
@@ -77,10 +77,9 @@ class AsyncQueue:
             return Answer(errno.EINVAL)
         if not self.writable:
             return Answer(errno.EBUSY)
+        file = self._file
         self._given.append(
-            lambda: self._file.crypt(
-                ses, op, src, iv=iv, length=length, dst=dst, flags=flags, mac=mac
-            )  # fmt: skip
+            lambda: file.crypt(ses, op, src, iv=iv, length=length, dst=dst, flags=flags, mac=mac)
         )
         return Answer(0)
 

@@ -185,23 +185,21 @@ def _srtp(session: Session, op: int, where: Places, lengths: Lengths) -> _Result
         require(lengths.src > 0 and lengths.tag <= lengths.src)
     else:
         require(lengths.src > 0 or lengths.tag > 0)
-    packet = _fetch_packet(where, lengths, at)
+    packet, given = _fetch_packet(where, lengths, at)
     if op == Op.DECRYPT:
         if session.mac is not None:
-            assert isinstance(where.tag, bytes)  # noqa: S101 -- was fetched
-            good = _mac(session, packet, lengths.tag) == where.tag[: lengths.tag]
-            require(good, errno.EBADMSG)
+            if where.tag is None:
+                raise ValueError("the model was given no tag to decrypt with")
+            require(_mac(session, packet, lengths.tag) == given, errno.EBADMSG)
         return session.run(op, packet[at:end]), lengths.src, None
     out = session.run(op, packet[at:end])
     tag = _mac(session, packet[:at] + out + packet[end:], lengths.tag)
     return out or None, lengths.src, tag or None
 
 
-def _fetch_packet(where: Places, lengths: Lengths, at: int) -> bytes:
-    """Read the packet, after all addresses were found good: those of its part and of the tag as well."""
+def _fetch_packet(where: Places, lengths: Lengths, at: int) -> tuple[bytes, bytes]:
+    """Read the packet and the tag, if one was given, after all addresses were found good."""
     data, packet = _fetch(where, lengths, lengths.src)
     if packet[at : at + lengths.src] != data:
         raise ValueError(f"the packet has other bytes at {at} than the model was given for them")
-    if where.tag is not None:
-        read_user(where.tag if isinstance(where.tag, Pointer) else bytes(lengths.tag), lengths.tag)
-    return packet
+    return packet, b"" if where.tag is None else read_user(where.tag, lengths.tag)

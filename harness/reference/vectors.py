@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Known answers: NIST SP 800-38A, appendix F, for AES in ECB, CBC and CTR mode; IEEE 1619, annex B, for XTS."""
+"""Known answers: NIST SP 800-38A, appendix F, for AES-ECB, -CBC and -CTR; IEEE 1619, annex B, for AES-XTS."""
 
 from __future__ import annotations
 
@@ -130,8 +130,6 @@ ECB = _of_mode("ECB", b"", _ECB_ANSWERS)
 XTS = tuple(
     vector
     for at, (key, unit, byte, answer) in enumerate(_XTS_ANSWERS, 1)
-    for vector in _both_ways(
-        f"XTS-AES128.{at}", key, unit.to_bytes(16, "little"), bytes([byte]) * 32, answer
-    )  # fmt: skip
+    for vector in _both_ways(f"XTS-AES128.{at}", key, unit.to_bytes(16, "little"), bytes([byte] * 32), answer)
 )
 """Vectors 1 to 3 of IEEE 1619, annex B; the first has two equal keys."""

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FAILS = "fails"
 
@@ -24,9 +27,8 @@ def records(path: str) -> Iterator[dict[str, str]]:
                 if not in_brackets:
                     common = {}
                 name, _, value = line.strip("[]").partition("=")
-                common |= (
-                    {name.strip().lower(): value.strip()} if value else {"section": name.strip().lower()}
-                )
+                name, value = (name, value) if value else ("section", name.lower())
+                common[name.strip().lower()] = value.strip()
                 in_brackets = True
                 continue
             if line and not line.startswith("#"):
