@@ -148,6 +148,8 @@ def _add_crypto_options(crypto: argparse.ArgumentParser) -> None:
     crypto.add_argument("--sizes", type=read("sizes"), metavar="LIST", help=text)
     text = "how many processes at once (default 1,2,4)"
     crypto.add_argument("--processes", type=read("processes"), metavar="LIST", help=text)
+    text = "processors of the guest (default 2)"
+    crypto.add_argument("--guest-cpus", type=count_of, default=2, metavar="N", help=text)
     crypto.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
     crypto.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart (needs the extra 'bench')")
 
@@ -255,7 +257,9 @@ def _bench_crypto(options: argparse.Namespace) -> int:
     from harness.bench.crypto.options import plan_of  # noqa: PLC0415
     from harness.bench.crypto.table import table  # noqa: PLC0415
 
-    wishes = command.Wishes(plan=plan_of(options), json_file=options.json, svg_file=options.svg)
+    wishes = command.Wishes(
+        plan=plan_of(options), cpus=options.guest_cpus, json_file=options.json, svg_file=options.svg
+    )
     wishes.check()
     figures = command.crypto(
         _artifacts(options, GENERIC_PACKAGE),

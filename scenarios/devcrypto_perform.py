@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""devcrypto_perform() and devcrypto_hash_copy() through ctypes, on memory in pieces, with every byte watched."""
+"""devcrypto_perform() and devcrypto_hash_copy() by ctypes, on memory in pieces, every byte of it watched."""
 
 from __future__ import annotations
 
 import ctypes
-import random
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from scenarios.devcrypto_calls import FILL
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Sequence
 
     from scenarios.devcrypto_calls import File
@@ -58,7 +59,7 @@ class Pieces:
     def __init__(self, content: bytes, cuts: Sequence[int]) -> None:
         """Lay the content out; ``cuts`` are offsets in it, in order, repeated for pieces of no bytes."""
         edges = [0, *cuts, len(content)]
-        self.lengths = [end - start for start, end in zip(edges, edges[1:], strict=False)]
+        self.lengths = [end - start for start, end in pairwise(edges)]
         room = len(content) + self.GAP * (len(self.lengths) + 1)
         self.memory = ctypes.create_string_buffer(bytes([FILL]) * room, room)
         self.iov = (Piece * len(self.lengths))()

@@ -1,53 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the algorithms of /dev/crypto give, said with the cryptography package and hashlib, request by request."""
+"""What single requests to the C library should give, in the words of the reference model."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import random
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher as Primitive
-from cryptography.hazmat.primitives.ciphers import algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from harness.reference import cipher
+from harness.reference.abi import Cipher, Mac
+from harness.reference.algorithms import ALGORITHMS, GCM_TAG_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from harness.reference.algorithms import Algorithm
 
-MASK = (1 << 128) - 1
-
-
-def _run(cipher: Primitive, op: int, data: bytes) -> bytes:  # type: ignore[type-arg]
-    context = cipher.decryptor() if op else cipher.encryptor()
-    return context.update(data) + context.finalize()
+GCM, GCM_IV, GCM_TAGS = Cipher.AES_GCM, 12, sorted(GCM_TAG_BYTES)
 
 
-def _last_block(op: int, iv: bytes, data: bytes, out: bytes) -> bytes:
-    return ((data if op else out)[-len(iv) :]) or iv
-
-
-def _counted(op: int, iv: bytes, data: bytes, out: bytes) -> bytes:
-    return (int.from_bytes(iv) + (len(data) + 15) // 16 & MASK).to_bytes(16)
-
-
-def _kept(op: int, iv: bytes, data: bytes, out: bytes) -> bytes:
-    return iv
-
-
-def xts(op: int, key: bytes, iv: bytes, data: bytes) -> bytes:
-    """XTS of whole blocks, by IEEE 1619, 5.3: also with keys that packages refuse."""
-    half = len(key) // 2
-    tweak = int.from_bytes(_run(Primitive(algorithms.AES(key[half:]), modes.ECB()), 0, iv), "little")
-    out = b""
-    for at in range(0, len(data), 16):
-        mask = tweak.to_bytes(16, "little")
-        mixed = bytes(a ^ b for a, b in zip(data[at : at + 16], mask, strict=True))
-        mixed = _run(Primitive(algorithms.AES(key[:half]), modes.ECB()), op, mixed)
-        out += bytes(a ^ b for a, b in zip(mixed, mask, strict=True))
-        tweak = (tweak << 1 & MASK) ^ (0x87 if tweak >> 127 else 0)
-    return out
+def chances(seed: str | int) -> random.Random:
+    """Test data, the same in every run."""
+    return random.Random(seed)  # noqa: S311 -- test data
 
 
 @dataclass(frozen=True)
@@ -55,65 +30,61 @@ class Right:
     """A cipher as it should be.
 
     Attributes:
-        number: its number.
-        keys: key lengths in bytes.
-        block, iv_len: in bytes.
-        run: from op, key, IV and data to the result.
-        next_iv: from op, IV, data and result to the session's IV afterwards.
-        name: the kernel's.
+        number: which.
     """
 
-    number: int
-    keys: tuple[int, ...]
-    block: int
-    iv_len: int
-    run: Callable[[int, bytes, bytes, bytes], bytes]
-    next_iv: Callable[[int, bytes, bytes, bytes], bytes]
-    name: str
+    number: Cipher
+
+    @cached_property
+    def _algorithm(self) -> Algorithm:
+        return ALGORITHMS[self.number]
+
+    @property
+    def name(self) -> str:
+        """The kernel's."""
+        return self._algorithm.name
+
+    @property
+    def keys(self) -> list[int]:
+        """Key lengths in bytes, shortest first."""
+        return sorted(self._algorithm.key_bytes)
+
+    @property
+    def block(self) -> int:
+        """Bytes that a length is a multiple of."""
+        return self._algorithm.block
+
+    @property
+    def iv_len(self) -> int:
+        """Bytes of its IV."""
+        return self._algorithm.iv_bytes
+
+    def run(self, op: int, key: bytes, iv: bytes, data: bytes) -> bytes:
+        """Encrypt or decrypt."""
+        return cipher.transform(self.number, op, key, iv, data)
+
+    def next_iv(self, op: int, iv: bytes, data: bytes, out: bytes) -> bytes:
+        """Return the IV that the session goes on from."""
+        return cipher.following_iv(self.number, op, iv, data, out)
 
 
-CIPHERS = {
-    right.name: right
-    for right in (
-        Right(
-            *(11, (16, 24, 32), 16, 16),
-            lambda op, key, iv, data: _run(Primitive(algorithms.AES(key), modes.CBC(iv)), op, data),
-            *(_last_block, "cbc(aes)"),
-        ),
-        Right(
-            *(21, (16, 24, 32), 1, 16),
-            lambda op, key, iv, data: _run(Primitive(algorithms.AES(key), modes.CTR(iv)), op, data),
-            *(_counted, "ctr(aes)"),
-        ),
-        Right(22, (32, 48, 64), 16, 16, xts, _kept, "xts(aes)"),
-        Right(
-            *(23, (16, 24, 32), 16, 0),
-            lambda op, key, iv, data: _run(Primitive(algorithms.AES(key), modes.ECB()), op, data),
-            *(_kept, "ecb(aes)"),
-        ),
-        Right(
-            *(2, (24,), 8, 8),
-            lambda op, key, iv, data: _run(Primitive(TripleDES(key), modes.CBC(iv)), op, data),
-            *(_last_block, "cbc(des3_ede)"),
-        ),
-        Right(16, (0,), 1, 0, lambda op, key, iv, data: data, _kept, "ecb(cipher_null)"),
-    )
-}
-
-HMACS = {6: "md5", 7: "sha1", 18: "sha256", 19: "sha384", 20: "sha512", 107: "sha224"}
-HASHES = {13: "md5", 14: "sha1", 103: "sha224", 104: "sha256", 105: "sha384", 106: "sha512"}
-GCM, GCM_IV, GCM_TAGS = 50, 12, (4, 8, 12, 13, 14, 15, 16)
+CIPHERS = {right.name: right for right in map(Right, Cipher) if right.number is not GCM}
 
 
 def digest(mac: int, key: bytes, data: bytes) -> bytes:
     """Hash or HMAC."""
-    return hmac.digest(key, data, HMACS[mac]) if mac in HMACS else hashlib.new(HASHES[mac], data).digest()
+    algorithm = ALGORITHMS[mac]
+    if algorithm.keyed:
+        return hmac.digest(key, data, algorithm.hash_name)
+    return hashlib.new(algorithm.hash_name, data).digest()
+
+
+MACS = [mac for mac in Mac if mac in ALGORITHMS]
 
 
 def gcm(key: bytes, iv: bytes, plain: bytes, aad: bytes, tag_len: int = 16) -> bytes:
-    """Ciphertext and tag: a short tag is the beginning of the long one."""
-    whole = AESGCM(key).encrypt(iv, plain, aad)
-    return whole[: len(plain) + tag_len]
+    """Ciphertext and tag."""
+    return cipher.gcm_seal(key, iv, aad, plain, tag_len)
 
 
 def tls_record(block: int, plain: bytes, mac: bytes) -> bytes:

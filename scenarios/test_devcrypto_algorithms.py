@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every algorithm of the C library on memory in pieces, held against other implementations of the same."""
+"""Every algorithm of the C library on memory in pieces, held against the reference model's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import ctypes
 import errno
 import hashlib
 import os
-import random
 import threading
 
 import pytest
@@ -15,12 +14,11 @@ import pytest
 from harness.reference import abi
 from scenarios.devcrypto_calls import Library
 from scenarios.devcrypto_perform import Op, Performer, Pieces
-from scenarios.devcrypto_right import CIPHERS, GCM, GCM_IV, GCM_TAGS, HASHES, HMACS, digest, gcm
+from scenarios.devcrypto_right import CIPHERS, GCM, GCM_IV, GCM_TAGS, MACS, chances, digest, gcm
 
 ENCRYPT, DECRYPT = abi.Op.ENCRYPT, abi.Op.DECRYPT
 UPDATE, FINAL, RESET = abi.CopFlag.UPDATE, abi.CopFlag.FINAL, abi.CopFlag.RESET
 SHA256, HMAC256 = 104, 18
-MACS = {**HASHES, **HMACS}
 KEY = bytes(range(64))
 
 
@@ -37,7 +35,7 @@ def file(library):
 
 @pytest.fixture(params=["one piece", "in pieces", "in place", "in place, in pieces"])
 def performer(request, file):
-    chance = random.Random(request.node.nodeid) if "pieces" in request.param else None
+    chance = chances(request.node.nodeid) if "pieces" in request.param else None
     return Performer(file, chance, in_place="in place" in request.param)
 
 
@@ -53,7 +51,7 @@ def made(file, cipher=0, key=b"", mac=0, mackey=b""):
 @pytest.mark.parametrize("right", CIPHERS.values(), ids=CIPHERS)
 def test_a_cipher_and_its_chain(performer, right):
     """Requests of many lengths, with an IV and without, give what others give, and the IV to go on from."""
-    chance = random.Random(right.name)
+    chance = chances(right.name)
     for keylen in right.keys:
         key = chance.randbytes(keylen)
         ses = made(performer.file, right.number, key)
@@ -185,7 +183,9 @@ def test_a_copy_to_a_session_with_another_key(file, begun, ended):
     if begun:
         assert performer.digest(one, begun, UPDATE) == b""
     assert performer.copy(two, one) == 0
-    inner, outer = (bytes(byte ^ pad for byte in key.ljust(64, b"\0")) for key, pad in ((b"one", 0x36), (b"two", 0x5C)))
+    inner, outer = (
+        bytes(byte ^ pad for byte in key.ljust(64, b"\0")) for key, pad in ((b"one", 0x36), (b"two", 0x5C))
+    )
     mixed = hashlib.sha256(outer + hashlib.sha256(inner + begun + b"def").digest()).digest()
     assert performer.digest(two, b"def", FINAL) == mixed
     assert performer.copy(two, one) == 0
@@ -221,7 +221,7 @@ def test_what_cannot_be_copied(file):
 @pytest.mark.parametrize("keylen", [16, 24, 32])
 def test_gcm(performer, keylen):
     """What is sealed is what others seal, for every length of a tag, and opens again; the IV stays."""
-    key, chance = KEY[:keylen], random.Random(keylen)
+    key, chance = KEY[:keylen], chances(keylen)
     ses = made(performer.file, GCM, key)
     assert performer.sizes(ses) == (1, GCM_IV, 0, 16)
     for length in (0, 1, 15, 16, 100, 5000):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import struct
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from harness.reference import abi
 from scenarios.devcrypto_calls import FILL, NONE, PAGE, READ, WRITE, Buffer, Library, Pages
 from scenarios.devcrypto_perform import Performer
-from scenarios.devcrypto_right import CIPHERS, GCM, digest, gcm, tls_record
+from scenarios.devcrypto_right import CIPHERS, GCM, chances, digest, gcm, tls_record
 
 ENCRYPT, DECRYPT = abi.Op.ENCRYPT, abi.Op.DECRYPT
 TLS, SRTP, WRITE_IV = abi.CopFlag.AEAD_TLS, abi.CopFlag.AEAD_SRTP, abi.CopFlag.WRITE_IV
@@ -35,7 +34,7 @@ def file(library):
 
 @pytest.fixture(params=["one piece", "in pieces", "in place", "in place, in pieces"])
 def performer(request, file):
-    chance = random.Random(request.node.nodeid) if "pieces" in request.param else None
+    chance = chances(request.node.nodeid) if "pieces" in request.param else None
     return Performer(file, chance, in_place="in place" in request.param)
 
 
@@ -61,7 +60,7 @@ def sealed_record(right, iv, mac, header, plain, tag_len=None):
 def test_tls_records(performer, right, mac):
     """Records of all lengths, a chain of them, are as RFC 5246 has them, and open again."""
     ses, again = (made(performer.file, right.number, KEY, mac, MACKEY) for _ in range(2))
-    iv, chance = IV[: right.iv_len], random.Random(mac)
+    iv, chance = IV[: right.iv_len], chances(mac)
     first = {"iv": iv}
     for length in [*range(36), 255, 256, 1000, 16384]:
         plain, header = chance.randbytes(length), chance.randbytes(chance.choice([0, 13, 4096]))
@@ -154,7 +153,7 @@ def test_srtp_packets(performer, right, mac):
     """A packet's middle is encrypted and all of it authenticated; it opens with that tag and no other."""
     key = KEY[: right.keys[0]]
     ses = made(performer.file, right.number, key, mac, MACKEY)
-    chance = random.Random(mac)
+    chance = chances(mac)
     for length in (1, 64, 100, 1000):
         head, tail = chance.randbytes(chance.choice([0, 12, 256])), chance.randbytes(chance.choice([0, 4]))
         plain, iv = chance.randbytes(length), chance.randbytes(right.iv_len)
@@ -257,7 +256,7 @@ def test_tls_by_ioctl(file):
 
 
 def test_srtp_by_ioctl(file):
-    """The packet's middle is encrypted in place, the tag goes where it is asked for, and is taken from there."""
+    """The middle is encrypted in place; the tag is stored where it is asked for, and taken from there."""
     auth = Auth(file, made(file, 21, KEY[:16], SHA1_HMAC, MACKEY))
     head, plain, tail = os.urandom(12), os.urandom(1000), os.urandom(4)
     packet, tag, iv = Buffer(head + plain + tail), Buffer(bytes([FILL]) * 64), Buffer(IV)

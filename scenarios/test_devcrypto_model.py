@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,10 +12,14 @@ from harness.reference import abi
 from harness.reference.session import Answer, OpenFile, Pointer
 from scenarios.devcrypto_calls import FILL, Buffer, File, Library
 from scenarios.devcrypto_perform import Performer
+from scenarios.devcrypto_right import chances
+
+if TYPE_CHECKING:
+    import random
 
 TLS, SRTP, WRITE_IV = abi.CopFlag.AEAD_TLS, abi.CopFlag.AEAD_SRTP, abi.CopFlag.WRITE_IV
 KEYLENS = {abi.Cipher.AES_XTS: (32, 48, 64), abi.Cipher.DES3_CBC: (24,), abi.Cipher.NULL: (0,)}
-TAG_ROOM = 128
+ROOM = 128
 LENGTHS = (0, 1, 8, 15, 16, 17, 32, 48, 64, 100, 256, 1000, 4096)
 
 
@@ -36,13 +39,15 @@ class Both:
     def session(self) -> int:
         """One that there is, mostly."""
         known = sorted(self.model.sessions)
-        return self.chance.choice(known) if known and self.chance.random() < 0.97 else self.chance.randrange(9)
+        return (
+            self.chance.choice(known) if known and self.chance.random() < 0.97 else self.chance.randrange(9)
+        )
 
     def make(self) -> None:
         """CIOCGSESSION with algorithms at random, mostly with keys that fit."""
         cipher = self.chance.choice([0, *abi.Cipher, 9])
         mac = self.chance.choice([0, *abi.Mac])
-        keylen = self.chance.choice(KEYLENS.get(cipher, (16, 24, 32)))  # type: ignore[call-overload]
+        keylen = self.chance.choice(KEYLENS.get(cipher, (16, 24, 32)))
         if self.chance.random() < 0.05:
             keylen = self.chance.choice([0, 15, 48, 65])
         key = self.chance.randbytes(keylen) if cipher else b""
@@ -108,95 +113,102 @@ class Both:
 
     def authcrypt(self) -> None:
         """CIOCAUTHCRYPT by ioctl: sealed, and what was sealed (or changed) opened again."""
-        ses, flags = self.session(), self.chance.choice([0, TLS, SRTP]) | self.chance.choice([0, WRITE_IV])
-        src = self.chance.randbytes(self.chance.choice(LENGTHS))
-        head, tail = (self.chance.randbytes(self.chance.choice([0, 4, 13, 256])) for _ in range(2))
-        tag_len = self.chance.choice([0, 0, 0, 4, 10, 12, 16, 20, 64])
-        iv = self.chance.choice([Pointer.NULL, self.chance.randbytes(16)])
-        sealed = self._authcrypt(ses, 0, src, head, tail, iv, tag_len, flags, None)
+        chance = self.chance
+        head, tail = (chance.randbytes(chance.choice([0, 4, 13, 256])) for _ in range(2))
+        request = Request(
+            ses=self.session(),
+            op=0,
+            flags=chance.choice([0, TLS, SRTP]) | chance.choice([0, WRITE_IV]),
+            src=chance.randbytes(chance.choice(LENGTHS)),
+            head=head,
+            tail=tail,
+            iv=chance.randbytes(16) if chance.random() < 0.5 else None,
+            tag_len=chance.choice([0, 0, 0, 4, 10, 12, 16, 20, 64]),
+        )
+        sealed = self._authcrypt(request)
         if sealed.errno or sealed.dst is None:
             return
-        opened, tag = bytearray(sealed.dst), sealed.tag or b""
-        if self.chance.random() < 0.3:
-            opened[self.chance.randrange(len(opened))] ^= 1
-        self._authcrypt(ses, 1, bytes(opened), head, tail, iv, tag_len, flags, tag)
+        opened = bytearray(sealed.dst)
+        if chance.random() < 0.3:
+            opened[chance.randrange(len(opened))] ^= 1
+        self._authcrypt(replace(request, op=1, src=bytes(opened), tag=sealed.tag or b""))
 
-    def _authcrypt(
-        self,
-        ses: int,
-        op: int,
-        src: bytes,
-        head: bytes,
-        tail: bytes,
-        iv: bytes | Pointer,
-        tag_len: int,
-        flags: int,
-        tag: bytes | None,
-    ) -> Answer:
-        auth = head + src + tail if flags & SRTP else head
-        given: dict[str, Any] = {"auth": auth, "iv": iv, "tag_len": tag_len, "flags": flags}
-        if flags & SRTP:
-            given |= {"src_at": len(head), "tag": tag.ljust(64, b"\0") if tag is not None else None}
-        model = self.model.authcrypt(ses, op, src, **given)
-        real, length = self._real_authcrypt(ses, op, src, auth, len(head), iv, tag_len, flags, tag)
-        assert real.errno == model.errno
-        if not real.errno:
-            assert length == model.length
-            assert real.dst is not None
-            assert real.dst[: len(model.dst or b"")] == (model.dst or b"")
-            updated = model.iv or b""
-            assert real.iv == (updated + iv[len(updated) :] if isinstance(iv, bytes) else None)
-            if tag is None:
-                assert real.tag == (model.tag or b"") + bytes([FILL]) * (TAG_ROOM - len(model.tag or b""))
-        return model
-
-    def _real_authcrypt(
-        self,
-        ses: int,
-        op: int,
-        src: bytes,
-        auth: bytes,
-        head: int,
-        iv: bytes | Pointer,
-        tag_len: int,
-        flags: int,
-        tag: bytes | None,
-    ) -> tuple[Answer, int]:
-        room = bytes([FILL]) * TAG_ROOM
-        if flags & SRTP:
-            packet = Buffer(auth + room)
-            places = {"auth_src": packet.address, "src": packet.address + head, "dst": packet.address + head}
-        else:
-            packet, header = Buffer(src + room), Buffer(auth)
-            places = {"auth_src": header.address, "src": packet.address, "dst": packet.address}
-            head = 0
-        vector, mac = Buffer(iv if isinstance(iv, bytes) else b""), Buffer((tag or b"") + room)
+    def _authcrypt(self, request: Request) -> Answer:
+        """Do it on both sides, the real one in place."""
+        model, src = (
+            self.model.authcrypt(request.ses, request.op, request.src, **request.model()),
+            request.src,
+        )
+        room = bytes([FILL]) * ROOM
+        packet = Buffer((request.auth if request.flags & SRTP else src) + room)
+        auth, iv = Buffer(request.auth), Buffer(request.iv or b"")
+        tag = Buffer((request.tag or b"") + room)
+        where = packet.address + (len(request.head) if request.flags & SRTP else 0)
+        before = packet.content
         argument = Buffer(
             abi.CryptAuthOp(
-                **{"ses": ses, "op": op, "flags": flags, "len": len(src), "auth_len": len(auth)},
-                **{**places, "tag": mac.address, "tag_len": tag_len},
-                iv=vector.address if isinstance(iv, bytes) else 0,
+                ses=request.ses,
+                op=request.op,
+                flags=request.flags,
+                len=len(src),
+                auth_len=auth.length,
+                auth_src=packet.address if request.flags & SRTP else auth.address,
+                src=where,
+                dst=where,
+                tag=tag.address,
+                tag_len=request.tag_len,
+                iv=iv.address if request.iv is not None else 0,
             ).pack()
         )
-        errno = self.file.ioctl(abi.Ioctl.CIOCAUTHCRYPT, argument.address)
-        if errno:
-            assert packet.content == (auth if flags & SRTP else src) + room
-        return (
-            Answer(
-                errno,
-                dst=packet.content[head:],
-                iv=vector.content if isinstance(iv, bytes) else None,
-                tag=mac.content,
-            ),
-            abi.CryptAuthOp.unpack(argument.content).len,
-        )
+        assert self.file.ioctl(abi.Ioctl.CIOCAUTHCRYPT, argument.address) == model.errno
+        after = bytearray(before)
+        if model.dst is not None:
+            at = where - packet.address
+            after[at : at + len(model.dst)] = model.dst
+        assert packet.content == bytes(after)
+        assert model.errno or abi.CryptAuthOp.unpack(argument.content).len == model.length
+        updated, written = model.iv or b"", model.tag or b""
+        assert iv.content == updated + (request.iv or b"")[len(updated) :]
+        assert tag.content == ((request.tag or b"") + room if not written else written + room[len(written) :])
+        return model
+
+
+@dataclass(frozen=True)
+class Request:
+    """A CIOCAUTHCRYPT; ``head`` and ``tail`` are what is authenticated, the tail of an SRTP packet only."""
+
+    ses: int
+    op: int
+    flags: int
+    src: bytes
+    head: bytes
+    tail: bytes
+    iv: bytes | None
+    tag_len: int
+    tag: bytes | None = None
+
+    @property
+    def auth(self) -> bytes:
+        """What is at ``auth_src``."""
+        return self.head + self.src + self.tail if self.flags & SRTP else self.head
+
+    def model(self) -> dict[str, Any]:
+        """The rest of it as the model takes it."""
+        given = {"auth": self.auth, "tag_len": self.tag_len, "flags": self.flags}
+        given["iv"] = Pointer.NULL if self.iv is None else self.iv
+        if self.flags & SRTP:
+            given |= {
+                "src_at": len(self.head),
+                "tag": None if self.tag is None else self.tag.ljust(64, b"\0"),
+            }
+        return given
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_calls_at_random(library, seed):
-    """Sessions made and freed, CIOCCRYPT both ways, CIOCAUTHCRYPT, CIOCCPHASH, CIOCGSESSINFO: no difference."""
+    """Sessions made and freed, CIOCCRYPT both ways, and all other calls: no difference."""
     with library.open() as file:
-        both = Both(file, OpenFile(), random.Random(seed))
+        both = Both(file, OpenFile(), chances(seed))
         calls = [both.make] * 3 + [both.crypt, both.perform, both.authcrypt] * 4
         calls += [both.free, both.copy, both.info]
         for _ in range(600):

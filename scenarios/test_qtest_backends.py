@@ -144,7 +144,7 @@ def test_a_host_that_is_gone_cannot_take_a_stream(qtest, tmp_path):
 
 
 def test_no_memory_for_data_that_overlaps(qtest):
-    """A host without the memory for a large request whose ends overlap answers ENOMEM, and serves the next."""
+    """A host without the memory for a large request that overlaps answers ENOMEM, and serves the next one."""
     size = 1 << 29
     driver = fresh(qtest, f"max-request={size},queue-size=1024", memory_mib=32)
     handle = driver.open()

@@ -97,16 +97,18 @@ static int results_to_user(const struct crypto_call *call,
 
 	if (unlikely(!user_access_begin(user, sizeof(*user))))
 		return -EFAULT;
-	words_to_user(op->dst, data, dst_len, fault_dst);
+	if (!words_to_user(op->dst, data, dst_len))
+		goto fault_dst;
 	if (unlikely(mac_len)) {
-		if (!op->mac || !access_ok(op->mac, mac_len))
+		if (!op->mac || !access_ok(op->mac, mac_len) ||
+		    !words_to_user(op->mac, answer->mac, mac_len))
 			goto fault;
-		words_to_user(op->mac, answer->mac, mac_len, fault);
 	}
-	if (op->iv && op->flags & COP_FLAG_WRITE_IV)
-		words_to_user(op->iv, answer->iv, ses->iv_len, fault);
-	if (likely(user))
-		struct_to_user(user, op, fault);
+	if (op->iv && op->flags & COP_FLAG_WRITE_IV &&
+	    !words_to_user(op->iv, answer->iv, ses->iv_len))
+		goto fault;
+	if (likely(user) && !words_to_user(user, op, sizeof(*op)))
+		goto fault;
 	user_access_end();
 	return 0;
 fault_dst:
@@ -135,11 +137,13 @@ static int crypt_fast(struct crypto_session *ses, const struct crypt_op *op,
 	if (unlikely(!user_access_begin(op->src, op->len)))
 		return -EFAULT;
 	if (op->iv) {
-		words_from_user(iv, op->iv, ses->iv_len, fault);
+		if (!words_from_user(iv, op->iv, ses->iv_len))
+			goto fault;
 		/* Stays, whatever becomes of the operation. */
 		__builtin_memcpy(ses->iv, iv, sizeof(ses->iv));
 	}
-	words_from_user(data, op->src, op->len, fault);
+	if (!words_from_user(data, op->src, op->len))
+		goto fault;
 	user_access_end();
 	if (unlikely(offset_in_page(op->dst) + dst_len > PAGE_SIZE) &&
 	    !crypto_writable(op->dst, dst_len))
@@ -245,14 +249,13 @@ out:
 
 static int op_from_user(struct crypt_op *op, const struct crypt_op __user *user)
 {
+	bool copied;
+
 	if (unlikely(!user_access_begin(user, sizeof(*user))))
 		return -EFAULT;
-	struct_from_user(op, user, fault);
+	copied = words_from_user(op, user, sizeof(*op));
 	user_access_end();
-	return 0;
-fault:
-	user_access_end();
-	return -EFAULT;
+	return copied ? 0 : -EFAULT;
 }
 
 /**

@@ -112,7 +112,9 @@ struct crypto_session *crypto_session_enter(struct crypto_file *file, u32 id)
 void crypto_session_leave(struct crypto_file *file, struct crypto_session *ses)
 {
 	clear_bit_unlock(SESSION_BUSY, &ses->flags);
+	/* Whoever waits has seen the bit cleared, or is seen here. */
 	smp_mb__after_atomic();
+	/* Pairs with the barrier of those who begin to wait. */
 	if (unlikely(waitqueue_active(&file->idle)))
 		wake_up_all(&file->idle);
 	if (unlikely(READ_ONCE(file->jobs_waiting)) && !file->closing)

@@ -3,68 +3,63 @@
  * Short copies between a program and the kernel, a word at a time and within
  * one section of user access. The kernel's own copies are string instructions,
  * which processors that are emulated do byte by byte.
+ *
+ * All are to be called between user_access_begin() and user_access_end(), which
+ * is why they must be inlined. They return false for an address that is none.
  */
 #ifndef VIRTIO_CRYPTODEV_USERCOPY_H
 #define VIRTIO_CRYPTODEV_USERCOPY_H
 
 #include <linux/uaccess.h>
 
-#define COPY_WORDS	8
+#define COPY_WORDS	8	/* at once; also the most of a known length */
 
-#define copy_part(op, kernel, user, len, type, label)			\
-	do {								\
-		while ((len) >= sizeof(type)) {				\
-			op(*(type *)(kernel), (type __user *)(user), label); \
-			(kernel) += sizeof(type);			\
-			(user) += sizeof(type);				\
-			(len) -= sizeof(type);				\
-		}							\
-	} while (0)
+static __always_inline bool words_from_user(void *to, const void __user *from,
+					    size_t len)
+{
+	const u64 __user *in = from;
+	u64 *out = to;
+	size_t n;
 
-#define copy_word(op, kernel, user, n, label)				\
-	op(((u64 *)(kernel))[n], (u64 __user *)(user) + (n), label)
+	for (; len >= COPY_WORDS * sizeof(*out); len -= COPY_WORDS * sizeof(*out)) {
+#pragma GCC unroll 8
+		for (n = 0; n < COPY_WORDS; n++)
+			unsafe_get_user(out[n], &in[n], fault);
+		out += COPY_WORDS;
+		in += COPY_WORDS;
+	}
+#pragma GCC unroll 8
+	for (n = 0; n < len / sizeof(*out); n++)
+		unsafe_get_user(out[n], &in[n], fault);
+	for (n *= sizeof(*out); n < len; n++)
+		unsafe_get_user(((u8 *)out)[n], (const u8 __user *)in + n, fault);
+	return true;
+fault:
+	return false;
+}
 
-/* A length that the compiler knows, in words. */
-#define copy_fixed(op, kernel, user, words, label)			\
-	do {								\
-		_Pragma("GCC unroll 8")					\
-		for (int n_ = 0; n_ < (words); n_++)			\
-			copy_word(op, kernel, user, n_, label);		\
-	} while (0)
+static __always_inline bool words_to_user(void __user *to, const void *from,
+					  size_t len)
+{
+	u64 __user *out = to;
+	const u64 *in = from;
+	size_t n;
 
-#define copy_all(op, kernel_, user_, len_, label)			\
-	do {								\
-		__auto_type k_ = (kernel_);				\
-		__auto_type u_ = (user_);				\
-		size_t l_ = (len_);					\
-									\
-		while (l_ >= COPY_WORDS * sizeof(u64)) {		\
-			copy_word(op, k_, u_, 0, label);		\
-			copy_word(op, k_, u_, 1, label);		\
-			copy_word(op, k_, u_, 2, label);		\
-			copy_word(op, k_, u_, 3, label);		\
-			copy_word(op, k_, u_, 4, label);		\
-			copy_word(op, k_, u_, 5, label);		\
-			copy_word(op, k_, u_, 6, label);		\
-			copy_word(op, k_, u_, 7, label);		\
-			k_ += COPY_WORDS * sizeof(u64);			\
-			u_ += COPY_WORDS * sizeof(u64);			\
-			l_ -= COPY_WORDS * sizeof(u64);			\
-		}							\
-		copy_part(op, k_, u_, l_, u64, label);			\
-		copy_part(op, k_, u_, l_, u8, label);			\
-	} while (0)
-
-/* Within user_access_begin() and user_access_end(); u8 pointers. */
-#define words_from_user(to, from, len, label)				\
-	copy_all(unsafe_get_user, to, from, len, label)
-#define words_to_user(to, from, len, label)				\
-	copy_all(unsafe_put_user, from, to, len, label)
-
-/* The same for structures whose size is a multiple of a word. */
-#define struct_from_user(to, from, label)				\
-	copy_fixed(unsafe_get_user, to, from, sizeof(*(to)) / sizeof(u64), label)
-#define struct_to_user(to, from, label)					\
-	copy_fixed(unsafe_put_user, from, to, sizeof(*(from)) / sizeof(u64), label)
+	for (; len >= COPY_WORDS * sizeof(*in); len -= COPY_WORDS * sizeof(*in)) {
+#pragma GCC unroll 8
+		for (n = 0; n < COPY_WORDS; n++)
+			unsafe_put_user(in[n], &out[n], fault);
+		out += COPY_WORDS;
+		in += COPY_WORDS;
+	}
+#pragma GCC unroll 8
+	for (n = 0; n < len / sizeof(*in); n++)
+		unsafe_put_user(in[n], &out[n], fault);
+	for (n *= sizeof(*in); n < len; n++)
+		unsafe_put_user(((const u8 *)in)[n], (u8 __user *)out + n, fault);
+	return true;
+fault:
+	return false;
+}
 
 #endif /* VIRTIO_CRYPTODEV_USERCOPY_H */

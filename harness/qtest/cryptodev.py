@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The driver of virtio-cryptodev: requests of the reference wire, straight into the virtqueue."""
+"""The driver of virtio-cryptodev: requests of both wires, straight into a virtqueue."""
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
-from harness.qtest.driver import VirtioDriver
+from harness.qtest.driver import KNOWN_FEATURES, VirtioDriver
 from harness.qtest.ring import chain
 from harness.reference import wire
 from harness.reference.abi import Cipher, CryptOp, SessionOp
+from harness.reference.wire_calls import F_CALLS, F_MQ
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.qtest.driver import Completion
     from harness.qtest.machine import QtestMachine
+    from harness.qtest.ring import Buffer
+    from harness.reference.wire_calls import Call, CallReply
 
 
 class Cryptodev(VirtioDriver):
@@ -24,11 +28,38 @@ class Cryptodev(VirtioDriver):
     def __init__(self, machine: QtestMachine, device_id: int = wire.VIRTIO_ID) -> None:
         super().__init__(machine, device_id)
 
+    def bring_up_calls(self, wanted: int = KNOWN_FEATURES, *, queues: int = 1) -> None:
+        """Do as :meth:`bring_up`, and agree on the device's own features as far as it offers them."""
+        self.bring_up(wanted | F_CALLS | F_MQ, queues=queues)
+
+    @property
+    def num_queues(self) -> int:
+        """How many queues its configuration space tells of."""
+        number: int = struct.unpack("<I", self.transport.config(0, 4))[0]
+        return number
+
+    @property
+    def max_len(self) -> int:
+        """The most bytes of data in one request, as its configuration space has it."""
+        number: int = struct.unpack("<I", self.transport.config(4, 4))[0]
+        return number
+
     def send(
-        self, readable: Sequence[bytes], writable: Sequence[bytes], *, indirect: bool = False
+        self, readable: Sequence[bytes], writable: Sequence[bytes], *, queue: int = 0, indirect: bool = False
     ) -> Completion:
         """Send any bytes as one chain; raises as :meth:`request`."""
-        return self.request(chain(readable, writable), indirect=indirect)
+        return self.request(chain(readable, writable), queue, indirect=indirect)
+
+    @staticmethod
+    def buffers(request: wire.Request | Call) -> list[Buffer]:
+        """Return the buffers of a request, the empty ones left out."""
+        return chain(request.readable, request.initial)
+
+    def ask(self, request: Call, *, queue: int = 0, indirect: bool = False) -> CallReply:
+        """Send a request of ``F_CALLS`` and read its answer; raises as :meth:`call`."""
+        done = self.send(request.readable, request.initial, queue=queue, indirect=indirect)
+        found = iter(done.written)
+        return request.reply(tuple(next(found) if size else b"" for size in request.writable))
 
     def call(self, request: wire.Request, *, indirect: bool = False) -> wire.Reply:
         """Send a request and read its answer.

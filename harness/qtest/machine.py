@@ -149,11 +149,14 @@ class QtestMachine:
         """Return a migration stream of the machine with its memory; the machine goes on afterwards.
 
         Raises:
-            MachineError: QEMU could not save it.
+            MachineError: QEMU could not save it; its words are in the error.
         """
         self.client.flush()
         try:
             migration.send(self.qmp, self._state_path, "saving the machine")
+        except MachineError as error:
+            error.evidence = error.evidence or self._evidence()
+            raise
         finally:
             if self.alive:
                 migration.go_on(self.qmp)

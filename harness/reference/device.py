@@ -55,6 +55,7 @@ _RESULT = struct.Struct("<i")
 _ID = struct.Struct("<I")
 _HEADER = struct.Struct("<IiI")
 _CALL_HEADER = struct.Struct("<Ii")
+_CALL_TYPES = frozenset(int(kind) for kind in CallType)
 _CALL_SES = slice(0, 4)  # of the answer to a call that makes a session
 
 
@@ -159,7 +160,7 @@ class Device:
         if not self._features & F_CALLS or len(readable) < _ID.size:
             return None
         number = _ID.unpack_from(readable)[0]
-        return CallType(number) if number in CallType else None
+        return CallType(number) if number in _CALL_TYPES else None
 
     def _call(self, kind: CallType, readable: bytes, writable: bytes, seen: Completion | None) -> _Outcome:
         if len(readable) < kind.fixed:

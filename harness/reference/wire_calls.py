@@ -286,6 +286,17 @@ def _decode(kind: CallType, data: bytes) -> Call:
             return CallCopy(*_COPY.unpack_from(data)[1:])
 
 
+def _parts(data: bytes, at: int, *sizes: int) -> list[bytes]:
+    """Take what follows the fixed part to pieces; raise WireError where there is too little of it."""
+    parts = []
+    for size in sizes:
+        parts.append(data[at : at + size])
+        at += size
+    if len(data) < at:
+        raise WireError(f"{len(data)} of {at} bytes")
+    return parts
+
+
 def _decode_crypt(data: bytes) -> CallCrypt:
     fields = _HEAD.unpack_from(data)
     handle, ses, op, flags, length, dst_len, aad_len, tail_len = fields[1:9]
@@ -294,13 +305,7 @@ def _decode_crypt(data: bytes) -> CallCrypt:
         raise WireError(f"aad {aad_len}, tail {tail_len}, tag {tag_given} bytes, call {call}")
     if iv_len > len(iv):
         raise WireError(f"an IV of {iv_len} bytes")
-    parts, at = [], _HEAD.size
-    for size in (aad_len, length, tail_len, tag_given):
-        parts.append(data[at : at + size])
-        if len(parts[-1]) != size:
-            raise WireError("the request ends in the middle")
-        at += size
-    aad, source, tail, tag = parts
+    aad, source, tail, tag = _parts(data, _HEAD.size, aad_len, length, tail_len, tag_given)
     return CallCrypt(
         *(handle, ses, op, source, dst_len, iv[:iv_len], flags, bool(call), aad, tail, tag_len, tag, hints)
     )
@@ -310,5 +315,5 @@ def _decode_session(data: bytes) -> CallSession:
     _, handle, cipher, mac, keylen, mackeylen = _SESSION.unpack_from(data)
     if keylen > MAX_KEY or mackeylen > MAX_MACKEY:
         raise WireError(f"keys of {keylen} and {mackeylen} bytes")
-    middle = _SESSION.size + keylen
-    return CallSession(handle, cipher, data[_SESSION.size : middle], mac, data[middle : middle + mackeylen])
+    key, mackey = _parts(data, _SESSION.size, keylen, mackeylen)
+    return CallSession(handle, cipher, key, mac, mackey)

@@ -102,8 +102,8 @@ KEEPS_SESSIONS = Mutant(
     (
         Edit(
             DEVICE,
-            "    qemu_bh_cancel(c->bh);\n    virtio_cryptodev_drain(c);\n    virtio_cryptodev_close_all(c);\n",
-            "    qemu_bh_cancel(c->bh);\n    virtio_cryptodev_drain(c);\n",
+            "    virtio_cryptodev_drain(c);\n    virtio_cryptodev_close_all(c);\n}",
+            "    virtio_cryptodev_drain(c);\n}",
         ),
     ),
 )

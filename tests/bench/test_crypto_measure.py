@@ -263,6 +263,7 @@ def test_the_help_names_every_contender_and_what_is_measured_by_default(
 def test_without_options_everything_is_measured() -> None:
     plan = plan_of(parsed())
     assert plan == Plan(every_pair(Contender, SIZES, (1, 2, 4)), 5, 0.3)
+    assert parsed().guest_cpus == 2
 
 
 def test_one_contender_by_hand() -> None:
@@ -294,6 +295,7 @@ def test_in_short_there_are_three_rounds_of_what_was_asked_for() -> None:
         (("--seconds", "nan"), "'nan' is not"),
         (("--seconds", "soon"), "'soon' is not"),
         (("--rounds", "0"), "--rounds"),
+        (("--guest-cpus", "0"), "--guest-cpus"),
     ],
 )
 def test_wrong_options_are_refused(
@@ -307,9 +309,9 @@ def test_wrong_options_are_refused(
 
 def test_what_would_be_lost_is_refused(tmp_path: Path) -> None:
     plan = Plan(((PAIR, Case(256)),), 1, 0.3)
-    Wishes(plan=plan, json_file=tmp_path / "crypto.json").check()
+    Wishes(plan=plan, cpus=2, json_file=tmp_path / "crypto.json").check()
     assert not (tmp_path / "crypto.json").exists()
     with pytest.raises(SetupError, match="writing"):
-        Wishes(plan=plan, json_file=tmp_path / "none" / "crypto.json").check()
+        Wishes(plan=plan, cpus=2, json_file=tmp_path / "none" / "crypto.json").check()
     with pytest.raises(SetupError, match="nothing is left"):
-        Wishes(plan=Plan((), 1, 0.3)).check()
+        Wishes(plan=Plan((), 1, 0.3), cpus=2).check()

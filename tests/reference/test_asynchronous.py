@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Asynchronous calls: what is found out when one is given, what when it is fetched, and how many there are."""
+"""Asynchronous calls: what is found out when one is given and when it is fetched, and how many there are."""
 
 import errno
 from typing import Any

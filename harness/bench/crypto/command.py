@@ -30,10 +30,12 @@ class Wishes:
 
     Attributes:
         plan: what is measured.
+        cpus: how many processors the guest has.
         json_file, svg_file: where to write; None does not.
     """
 
     plan: Plan
+    cpus: int
     json_file: Path | None = None
     svg_file: Path | None = None
 
@@ -76,7 +78,7 @@ def crypto(
         if inside := {contender for contender, _ in wishes.plan.pairs if contender.in_guest}:
             with progress.step("booting the guest that has the contenders"):
                 room = Room(artifacts, proof, scale)
-                runner, machine = stack.enter_context(guest.running(room, artifacts, inside))
+                runner, machine = stack.enter_context(guest.running(room, artifacts, inside, wishes.cpus))
                 negotiated = guest.features(machine)
         with progress.step("measuring encryption", at_once=True) as step:
             samples, failures = measure(wishes.plan, runner, HostRunner(programs.host), step)
@@ -87,7 +89,7 @@ def crypto(
         kernel_release=artifacts.kernel().release,
         openssl_version=openssl_version(),
         host_cpus=len(os.sched_getaffinity(0)),
-        guest_cpus=guest.CPUS,
+        guest_cpus=wishes.cpus,
         host_load=load,
         rounds=wishes.plan.rounds,
         seconds=wishes.plan.seconds,

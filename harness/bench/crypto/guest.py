@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from harness.machine.remote import RemoteProcess
     from harness.room import Room
 
-CPUS = 2
 MEMORY_MIB = 512
 DEVICE = "virtio-cryptodev-pci"
 _OPTIONAL = "aesni_intel"  # it does not load on a processor without AES
@@ -61,10 +60,10 @@ def devices(known: set[str]) -> tuple[str, ...]:
     return (DEVICE, f"{DEVICE},{old}" if old else DEVICE, f"virtio-crypto-pci,cryptodev={_BACKEND}")
 
 
-def wishes(qemu: QemuBuild) -> dict[str, Any]:
+def wishes(qemu: QemuBuild, cpus: int) -> dict[str, Any]:
     """Return what the guest's machine has besides the usual."""
     return {
-        "cpus": CPUS,
+        "cpus": cpus,
         "memory_mib": MEMORY_MIB,
         "devices": devices(properties(qemu)),
         "objects": (f"cryptodev-backend-builtin,id={_BACKEND}",),
@@ -73,14 +72,14 @@ def wishes(qemu: QemuBuild) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def running(
-    room: Room, artifacts: Artifacts, contenders: Iterable[Contender]
+    room: Room, artifacts: Artifacts, contenders: Iterable[Contender], cpus: int
 ) -> Iterator[tuple[GuestRunner, VirtualMachine]]:
     """Boot the guest, bring it what the contenders need, and run cryptobench there.
 
     Raises:
         HarnessError: the guest failed.
     """
-    with room.cold(**wishes(artifacts.qemu())) as machine:
+    with room.cold(**wishes(artifacts.qemu(), cpus)) as machine:
         _load(machine, artifacts.kernel(), modules_of(contenders))
         machine.succeed(f"echo {_OPTIONS_BYTES} >/proc/sys/net/core/optmem_max")
         program = artifacts.bench_programs().guest.read_bytes()
