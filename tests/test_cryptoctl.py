@@ -36,6 +36,7 @@ class Script:
         ("ok fd=3", 0, {"fd": "3"}),
         ("ok dst=00ff iv=11", 0, {"dst": "00ff", "iv": "11"}),
         ("err EINVAL", errno.EINVAL, {}),
+        ("err EDEADLK", errno.EDEADLK, {}),
         ("err EFAULT dst=touched", errno.EFAULT, {"dst": "touched"}),
     ],
 )

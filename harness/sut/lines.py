@@ -13,7 +13,8 @@ from harness.reference.calls import Answer, Pointer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ERRNOS = {name: number for number, name in errno.errorcode.items()}
+# Not errno.errorcode, which has one name where there are two: EDEADLK and EDEADLOCK.
+_ERRNOS = {name: number for name, number in vars(errno).items() if name.startswith("E")}
 
 
 class LineChannel(Protocol):
