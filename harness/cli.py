@@ -150,6 +150,8 @@ def _add_crypto_options(crypto: argparse.ArgumentParser) -> None:
     crypto.add_argument("--processes", type=read("processes"), metavar="LIST", help=text)
     text = "processors of the guest (default 2)"
     crypto.add_argument("--guest-cpus", type=count_of, default=2, metavar="N", help=text)
+    text = "encrypt into other memory; otherwise in place, as openssl speed does"
+    crypto.add_argument("--apart", action="store_true", help=text)
     crypto.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
     crypto.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart (needs the extra 'bench')")
 

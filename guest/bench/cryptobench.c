@@ -20,7 +20,7 @@
 
 static const char usage[] =
 "Usage: cryptobench --via WAY [--path PATH] [--size BYTES] [--processes N] [--seconds S]\n"
-"                   [--beside BYTES] [--piece BYTES] [--crc HEX]\n"
+"                   [--beside BYTES] [--piece BYTES] [--apart] [--crc HEX]\n"
 "       cryptobench --serve\n"
 "\n"
 "Encrypts with AES-128-CBC again and again, and prints one line of JSON.\n"
@@ -28,10 +28,11 @@ static const char usage[] =
 "  --path PATH     the device node, or the algorithm's name for AF_ALG\n"
 "  --beside BYTES  one more process, not counted, with requests of this size\n"
 "  --piece BYTES   AF_ALG is given no more at once: some ciphers take no more\n"
+"  --apart         into other memory; otherwise in place\n"
 "  --crc HEX       CRC-32 of the right ciphertext: with another nothing is timed\n"
 "  --serve         read lines with such options from standard input\n";
 
-enum { VIA = 1, WHERE, SIZE, PROCESSES, SECONDS, BESIDE, PIECE, CRC, SERVE, HELP };
+enum { VIA = 1, WHERE, SIZE, PROCESSES, SECONDS, BESIDE, PIECE, APART, CRC, SERVE, HELP };
 
 static const struct option long_options[] = {
 	{"via", required_argument, NULL, VIA},
@@ -41,6 +42,7 @@ static const struct option long_options[] = {
 	{"seconds", required_argument, NULL, SECONDS},
 	{"beside", required_argument, NULL, BESIDE},
 	{"piece", required_argument, NULL, PIECE},
+	{"apart", no_argument, NULL, APART},
 	{"crc", required_argument, NULL, CRC},
 	{"serve", no_argument, NULL, SERVE},
 	{"help", no_argument, NULL, HELP},
@@ -108,6 +110,9 @@ static bool take(struct options *options, int option)
 		return block_multiple(optarg, &options->beside);
 	case PIECE:
 		return block_multiple(optarg, &options->piece);
+	case APART:
+		options->apart = true;
+		return true;
 	case CRC:
 		if (!number(optarg, 16, UINT32_MAX, &value))
 			return false;

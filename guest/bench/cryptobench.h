@@ -20,12 +20,16 @@
 extern const uint8_t bench_key[KEY_BYTES];
 extern const uint8_t bench_iv[IV_BYTES];
 
-/* What is encrypted again and again; both pieces of memory begin with a page. */
+/*
+ * What is encrypted again and again, in place (as openssl speed does it) or
+ * not; both pieces of memory begin with a page.
+ */
 struct job {
 	const char *path;	/* device node, or name of an algorithm; NULL for the usual */
 	uint8_t *src, *dst;
 	size_t size;
 	size_t piece;		/* bytes that AF_ALG is given at once; 0 for all */
+	bool apart;		/* encrypt into memory of its own, not in place */
 };
 
 /*

@@ -62,10 +62,14 @@ static int make_job(struct job *job, const struct options *options, size_t size)
 	job->path = options->path;
 	job->piece = options->piece;
 	job->size = size;
-	if (posix_memalign((void **)&job->src, PAGE_BYTES, size) ||
-	    posix_memalign((void **)&job->dst, PAGE_BYTES, size))
+	if (posix_memalign((void **)&job->src, PAGE_BYTES, size))
 		return -ENOMEM;
 	fill_source(job->src, size);
+	job->dst = job->src;
+	if (!options->apart)
+		return 0;
+	if (posix_memalign((void **)&job->dst, PAGE_BYTES, size))
+		return -ENOMEM;
 	/* Present before the first operation: what is timed takes no page faults. */
 	memset(job->dst, 0, size);
 	return 0;

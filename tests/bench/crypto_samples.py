@@ -18,6 +18,7 @@ CONDITIONS = Conditions(
     host_load=0.25,
     rounds=3,
     seconds=0.3,
+    apart=False,
     features=("0110" + "0" * 60, "0" * 64),
 )
 

@@ -70,6 +70,8 @@ def test_the_options_of_a_run() -> None:
     expected = f"--size 16 --processes 2 --seconds 0.25 --crc {crc} --beside 1048576"
     assert " ".join(words) == expected
     assert "--beside" not in options_of(Case(16), 0.25)
+    assert "--apart" not in words
+    assert "--apart" in options_of(Case(16), 0.25, apart=True)
 
 
 def test_those_who_are_compared_take_turns() -> None:

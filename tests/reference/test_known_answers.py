@@ -66,7 +66,7 @@ def test_what_is_in_the_standards_themselves(cipher: Cipher, known: tuple[vector
 @pytest.mark.parametrize(("mode", "cipher"), [("CBC", Cipher.AES_CBC), ("ECB", Cipher.AES_ECB)])
 def test_aes_cbc_and_ecb(mode: str, cipher: Cipher, kind: str, bits: int) -> None:
     seen = 0
-    for record in islice(records(f"{AES}/{mode}/{mode}{kind}{bits}.rsp"), 40):
+    for record in islice(records(f"{AES}/{mode}/{mode}{kind}{bits}.rsp"), 12):
         iv = blob(record, "iv") if mode == "CBC" else b""
         both_ways(cipher, blob(record, "key"), iv, blob(record, "plaintext"), blob(record, "ciphertext"))
         seen += 1
@@ -104,7 +104,7 @@ def test_aes_xts(bits: int) -> None:
 def test_triple_des(kind: str) -> None:
     """With three keys, two, and one three times."""
     seen = 0
-    for record in islice(records(f"{DES}/TCBC{kind}.rsp"), 40):
+    for record in islice(records(f"{DES}/TCBC{kind}.rsp"), 12):
         keys = ("key1", "key2", "key3") if "key1" in record else ("keys",) * 3
         both_ways(
             Cipher.DES3_CBC,
@@ -121,7 +121,7 @@ def gcm_records(name: str) -> Iterator[dict[str, str]]:
     for record in islice(records(f"{AES}/GCM/{name}.rsp"), 2800):
         kind = tuple(record[field] for field in ("ivlen", "ptlen", "aadlen", "taglen"))
         count[kind] = count.get(kind, 0) + 1
-        if record["ivlen"] == "96" and count[kind] <= 4:
+        if record["ivlen"] == "96" and count[kind] <= 2:
             yield record
 
 
@@ -157,8 +157,8 @@ def test_aes_gcm_decryption(bits: int) -> None:
             assert answer == Answer(errno.EBADMSG)
         else:
             assert answer == Answer(0, dst=blob(record, "pt") or None, length=len(sealed) - tag)
-    assert verdicts.count(True) > 50
-    assert verdicts.count(False) > 50
+    assert verdicts.count(True) > 20
+    assert verdicts.count(False) > 20
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ def test_without_a_mac_only_padding_is_added_and_checked() -> None:
         assert file.authcrypt(SES, 0, plain, **call).dst == cbc(body)
         assert file.authcrypt(SES, 1, cbc(body), **call) == Answer(0, dst=body, length=len(plain))
     assert open_record(file, b"\0" * 15 + b"\1") == Answer(EBADMSG)
+    assert open_record(file, b"\xff" * 16) == Answer(EBADMSG)
     assert open_record(file, b"\0" * 16) == Answer(0, dst=bytes(16), length=15)
 
 

@@ -27,7 +27,7 @@ def ciphertext(size: int) -> bytes:
     return aes_cbc(Op.ENCRYPT, KEY, IV, source(size))
 
 
-def options_of(case: Case, seconds: float) -> tuple[str, ...]:
+def options_of(case: Case, seconds: float, *, apart: bool = False) -> tuple[str, ...]:
     """Return the options of cryptobench, with the CRC-32 of the ciphertext that the model gives."""
     # fmt: off
     options = (
@@ -37,4 +37,5 @@ def options_of(case: Case, seconds: float) -> tuple[str, ...]:
         "--crc", f"{zlib.crc32(ciphertext(case.size)):08x}",
     )
     # fmt: on
-    return (*options, "--beside", str(case.beside)) if case.beside else options
+    beside = ("--beside", str(case.beside)) if case.beside else ()
+    return (*options, *beside, *(("--apart",) if apart else ()))

@@ -93,6 +93,7 @@ def crypto(
         host_load=load,
         rounds=wishes.plan.rounds,
         seconds=wishes.plan.seconds,
+        apart=wishes.plan.apart,
         features=negotiated,
     )
     return Figures(conditions, samples, failures)

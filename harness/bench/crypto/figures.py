@@ -163,6 +163,7 @@ class Conditions:
         host_load: the load average of the minute before: above 0.5 or so, somebody else was at work.
         rounds: how often everything was measured.
         seconds: how long each slice was.
+        apart: whether the destination was other memory than the source.
         features: what each of our devices has negotiated, as the guest's kernel tells it.
     """
 
@@ -176,6 +177,7 @@ class Conditions:
     host_load: float
     rounds: int
     seconds: float
+    apart: bool
     features: tuple[str, ...]
 
     def lines(self) -> tuple[str, ...]:
@@ -183,7 +185,8 @@ class Conditions:
         return (
             f"QEMU {self.qemu_version}, Linux {self.kernel_release}, host's {self.openssl_version}",
             f"CPUs: host {self.host_cpus}, guest {self.guest_cpus}; host load before: {self.host_load:.1f}",
-            f"rounds: {self.rounds}, slices of {self.seconds:g} s; AES-128-CBC, encryption; medians",
+            f"rounds: {self.rounds}, slices of {self.seconds:g} s; AES-128-CBC, encryption "
+            f"{'into other memory' if self.apart else 'in place'}; medians",
         )
 
 

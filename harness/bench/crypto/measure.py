@@ -127,7 +127,7 @@ def measure(plan: Plan, guest: Runner | None, host: Runner, step: Step) -> tuple
     samples: Measured = {}
     failures: Failed = {}
     total, done = plan.rounds * len(plan.pairs), 0
-    options = {case: options_of(case, plan.seconds) for _, case in plan.pairs}
+    options = {case: options_of(case, plan.seconds, apart=plan.apart) for _, case in plan.pairs}
     for _ in range(plan.rounds):
         for contender, case in plan.pairs:
             runner = guest if contender.in_guest else host

@@ -64,7 +64,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     else:
         pairs = every_pair(wanted, asked_sizes, asked_processes)
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
-    return Plan(pairs, rounds, options.seconds or SECONDS)
+    return Plan(pairs, rounds, options.seconds or SECONDS, options.apart)
 
 
 def _list(text: str, one: Callable[[str], _T]) -> list[_T]:

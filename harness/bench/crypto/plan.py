@@ -21,11 +21,13 @@ class Plan:
         pairs: who, and what; in the order of a round.
         rounds: how often.
         seconds: how long each slice is.
+        apart: encrypt into other memory, not in place.
     """
 
     pairs: tuple[tuple[Contender, Case], ...]
     rounds: int
     seconds: float
+    apart: bool = False
 
 
 def every_pair(
