@@ -232,6 +232,22 @@ def twin(crypto: Cryptoctl, sut: SystemUnderTest) -> Twin:
     return Twin(crypto.open(sut.node))
 
 
+@pytest.fixture(scope="module")
+def crypto_module(vm_module: VirtualMachine, sut: SystemUnderTest) -> Iterator[Cryptoctl]:
+    """Return one ``cryptoctl`` in the guest that the tests of a file share."""
+    program = sut.cryptoctl(vm_module)
+    yield program
+    program.close()
+
+
+@pytest.fixture
+def twin_module(crypto_module: Cryptoctl, sut: SystemUnderTest) -> Iterator[Twin]:
+    """Return the same as ``twin``, in the guest that the tests of a file share; closed afterwards."""
+    file = crypto_module.open(sut.node)
+    yield Twin(file)
+    file.close()
+
+
 @pytest.fixture
 def wire(vm: VirtualMachine) -> Iterator[GuestWire]:
     """Return a capture of what crosses the guest's loopback."""

@@ -10,7 +10,8 @@ import pytest
 from harness.oracles.twin import Twin
 from harness.reference.abi import Cipher, Op
 from harness.reference.session import Answer, OpenFile, Pointer
-from harness.sut.cryptoctl import Cryptoctl, CryptoctlError, CryptoFile, Reply
+from harness.sut.cryptoctl import Cryptoctl, CryptoFile
+from harness.sut.lines import CryptoctlError, Reply
 
 
 class Script:
@@ -35,6 +36,7 @@ class Script:
         ("ok fd=3", 0, {"fd": "3"}),
         ("ok dst=00ff iv=11", 0, {"dst": "00ff", "iv": "11"}),
         ("err EINVAL", errno.EINVAL, {}),
+        ("err EDEADLK", errno.EDEADLK, {}),
         ("err EFAULT dst=touched", errno.EFAULT, {"dst": "touched"}),
     ],
 )
@@ -95,6 +97,15 @@ class Faulty:
 
     def crypt(self, *args: object, in_place: bool = False, **kwargs: object) -> Answer:
         return self.change.get("crypt") or self.model.crypt(*args, **kwargs)  # type: ignore[arg-type]
+
+    def authcrypt(self, *args: object, **kwargs: object) -> Answer:
+        return self.change.get("authcrypt") or self.model.authcrypt(*args, **kwargs)  # type: ignore[arg-type]
+
+    def cphash(self, dst_ses: int, src_ses: int) -> Answer:
+        return self.change.get("cphash") or self.model.cphash(dst_ses, src_ses)
+
+    def sessinfo(self, ses: int) -> Answer:
+        return self.change.get("sessinfo") or self.model.sessinfo(ses)
 
 
 def test_the_twin_agrees_with_the_model_itself() -> None:

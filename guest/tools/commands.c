@@ -65,6 +65,7 @@ void cmd_read(const struct words *words)
 
 void cmd_free(const struct words *words)
 {
+	struct outcome outcome;
 	uint64_t number;
 	uint32_t ses;
 	int fd;
@@ -73,8 +74,11 @@ void cmd_free(const struct words *words)
 	    !want_number("SES", words->word[2], UINT32_MAX, &number))
 		return;
 	ses = (uint32_t)number;
-	if (ioctl(fd, CIOCFSESSION, &ses) < 0)
-		answer_errno(errno);
+	outcome = call_plain(fd, CIOCFSESSION, &ses, sizeof(ses));
+	if (!call_well(&outcome))
+		return;
+	if (ses != (uint32_t)number)
+		answer_bad("the session's id changed");
 	else
 		answer_done();
 }
@@ -103,35 +107,27 @@ static bool want_algorithm(const struct option *option, uint32_t *algorithm)
 	return true;
 }
 
-static bool pointer_same(const struct pointer *p)
-{
-	return !p->is_area || (area_same(&p->area) && area_sound(&p->area));
-}
-
 static void make_session(int fd, struct session_op *op,
 			 const struct pointer *key, const struct pointer *mackey)
 {
 	struct session_op before;
+	struct outcome outcome;
 	const char *changed = "";
-	int ret, err;
 
 	op->key = key->address;
 	op->mackey = mackey->address;
 	op->ses = SES_FILL;
 	memcpy(&before, op, sizeof(before));
-	ret = ioctl(fd, CIOCGSESSION, op);
-	err = errno;
-	if (ret >= 0)
+	outcome = call_session(fd, op);
+	if (outcome.ret >= 0)
 		before.ses = op->ses;
 	if (memcmp(&before, op, sizeof(before)) || !pointer_same(key) ||
-	    !pointer_same(mackey))
+	    !pointer_same(mackey) || !pointer_sound(key) || !pointer_sound(mackey))
 		changed = " key=changed";
-	if (ret >= 0)
+	if (*changed && outcome.ret < 0)
+		answer_bad("%s and session_op changed", errno_name(outcome.err));
+	else if (call_well(&outcome))
 		answer_ok("ses=%u%s", op->ses, changed);
-	else if (*changed)
-		answer_bad("%s and session_op changed", errno_name(err));
-	else
-		answer_errno(err);
 }
 
 void cmd_session(const struct words *words)
@@ -162,7 +158,7 @@ void cmd_session(const struct words *words)
 static void any_ioctl(int fd, unsigned long number, void *arg,
 		      const struct area *zeros)
 {
-	int ret = ioctl(fd, number, arg);
+	int ret = call_raw(fd, number, arg);
 	uint32_t word;
 
 	if (ret < 0) {
@@ -205,4 +201,89 @@ void cmd_ioctl(const struct words *words)
 		   want_number("arg", arg.value, ULONG_MAX, &value)) {
 		any_ioctl(fd, number, (void *)value, NULL);
 	}
+}
+
+void cmd_cphash(const struct words *words)
+{
+	struct outcome outcome;
+	struct cphash_op op, before;
+	uint64_t dst, src;
+	int fd;
+
+	if (!want_fd(words->word[1], &fd) ||
+	    !want_number("DST", words->word[2], UINT32_MAX, &dst) ||
+	    !want_number("SRC", words->word[3], UINT32_MAX, &src))
+		return;
+	op.dst_ses = (uint32_t)dst;
+	op.src_ses = (uint32_t)src;
+	before = op;
+	outcome = call_plain(fd, CIOCCPHASH, &op, sizeof(op));
+	if (memcmp(&before, &op, sizeof(op)))
+		answer_bad("cphash_op changed");
+	else if (call_well(&outcome))
+		answer_done();
+}
+
+/* A name that is a word, or the call has not ended it, or put a blank in it. */
+static bool sane_name(const char name[CRYPTODEV_MAX_ALG_NAME])
+{
+	size_t len = strnlen(name, CRYPTODEV_MAX_ALG_NAME);
+
+	for (size_t i = 0; i < len; i++)
+		if (name[i] <= ' ' || name[i] > '~')
+			return false;
+	return len < CRYPTODEV_MAX_ALG_NAME;
+}
+
+void cmd_info(const struct words *words)
+{
+	struct session_info_op info;
+	struct outcome outcome;
+	uint64_t ses;
+	int fd;
+
+	if (!want_fd(words->word[1], &fd) ||
+	    !want_number("SES", words->word[2], UINT32_MAX, &ses))
+		return;
+	memset(&info, 0, sizeof(info));
+	info.ses = (uint32_t)ses;
+	outcome = call_plain(fd, CIOCGSESSINFO, &info, sizeof(info));
+	if (!call_well(&outcome))
+		return;
+	if (info.ses != (uint32_t)ses || !sane_name(info.cipher_info.cra_name) ||
+	    !sane_name(info.cipher_info.cra_driver_name) ||
+	    !sane_name(info.hash_info.cra_name) ||
+	    !sane_name(info.hash_info.cra_driver_name))
+		answer_bad("session_info_op is not what it should be");
+	else
+		answer_ok("cipher=%s cipher_driver=%s mac=%s mac_driver=%s alignmask=%u flags=%u",
+			  info.cipher_info.cra_name,
+			  info.cipher_info.cra_driver_name,
+			  info.hash_info.cra_name, info.hash_info.cra_driver_name,
+			  info.alignmask, info.flags);
+}
+
+/* An ioctl that only gives a number. */
+static void give_number(const struct words *words, unsigned long number,
+			const char *name)
+{
+	struct outcome outcome;
+	uint32_t value = SES_FILL;
+	int fd;
+
+	if (!want_fd(words->word[1], &fd))
+		return;
+	outcome = call_plain(fd, number, &value, sizeof(value));
+	if (call_well(&outcome))
+		answer_ok("%s=%u", name, value);
+}
+
+void cmd_clone(const struct words *words)
+{
+	give_number(words, CRIOGET, "fd");
+}
+
+void cmd_asym(const struct words *words)
+{
+	give_number(words, CIOCASYMFEAT, "features");
 }

@@ -13,58 +13,6 @@
 
 FILE *commands_in;
 
-static const char usage[] =
-"Usage: cryptoctl\n"
-"\n"
-"Reads one command a line and answers each with one line:\n"
-"  ok [KEY=VALUE …]   the call succeeded\n"
-"  err ERRNO …        the call failed, with the errno's name\n"
-"  bad TEXT           the line is wrong, or the kernel did what it must not\n"
-"\n"
-"Commands (numbers are decimal or 0x…; FD is what open or dup gave):\n"
-"  open PATH                      ok fd=N\n"
-"  dup FD                         ok fd=N\n"
-"  close FD                       ok\n"
-"  session FD cipher=N [key=HEX|null|bad] [keylen=N]\n"
-"             [mac=N] [mackey=HEX|null|bad] [mackeylen=N]\n"
-"                                 CIOCGSESSION: ok ses=N; key=changed follows\n"
-"                                 if anything but ses was altered\n"
-"  free FD SES                    CIOCFSESSION: ok\n"
-"  crypt FD SES op=enc|dec|N [src=HEX|null|bad|fill:BYTE:LEN]\n"
-"             [iv=HEX|null|bad] [len=N] [dst=null|bad|inplace] [flags=N]\n"
-"             [repeat=N] [out=hex|sha256]\n"
-"                                 CIOCCRYPT: ok dst=HEX or dst=sha256:HEX, and\n"
-"                                 iv=HEX if the IV's buffer was changed;\n"
-"                                 err NAME dst=touched if it failed and still\n"
-"                                 wrote\n"
-"  ioctl FD NUMBER [arg=null|bad|zero|N]\n"
-"                                 any ioctl: ok ret=N; zero is a page of zeros,\n"
-"                                 and u32=N follows if its first word changed\n"
-"  read FD                        read 16 bytes: ok n=N\n"
-"  fork                           a child with the same open files, itself a\n"
-"                                 cryptoctl: ok child=K pid=P\n"
-"  child K COMMAND …              let child K run a command: its answer\n"
-"  wait K                         end child K: ok status=N, 128 + the signal's\n"
-"                                 number if one killed it\n"
-"  help                           the names of the commands\n"
-"  quit                           ok, and the end; so is the end of input\n"
-"\n"
-"null is the pointer 0, bad one to a page that may not be touched. keylen,\n"
-"mackeylen and len are the number of bytes given if they are not named. A key,\n"
-"a source and an IV end where untouchable memory begins: a call that reads\n"
-"further than the bytes that were given gets EFAULT. The destination has room\n"
-"for len bytes (not beyond 16 MiB if the source is shorter), holds 0xa5 before\n"
-"the call and lies between guard bytes.\n"
-"\n"
-"repeat does the same call so often, with IV and buffers as at first each time.\n"
-"The first errno ends it; the first result that is not like the others is\n"
-"answered `bad result N differs'. It wants an IV: without one each result\n"
-"depends on the one before.\n"
-"\n"
-"bad overrun                      bytes beside a buffer were written\n"
-"bad source changed               the source was written to\n"
-"bad crypt_op changed             the call altered its argument\n";
-
 static const struct {
 	const char *name;
 	command_fn *run;
@@ -76,6 +24,14 @@ static const struct {
 	{ "session",	cmd_session,	2, MAX_WORDS },
 	{ "free",	cmd_free,	3, 3 },
 	{ "crypt",	cmd_crypt,	3, MAX_WORDS },
+	{ "auth",	cmd_auth,	3, MAX_WORDS },
+	{ "cphash",	cmd_cphash,	4, 4 },
+	{ "info",	cmd_info,	3, 3 },
+	{ "clone",	cmd_clone,	2, 2 },
+	{ "asym",	cmd_asym,	2, 2 },
+	{ "async",	cmd_async,	3, MAX_WORDS },
+	{ "fetch",	cmd_fetch,	2, 2 },
+	{ "poll",	cmd_poll,	2, 4 },
 	{ "ioctl",	cmd_ioctl,	3, 4 },
 	{ "read",	cmd_read,	2, 2 },
 	{ "fork",	cmd_fork,	1, 1 },
@@ -141,11 +97,11 @@ static void cmd_help(void)
 	fputs("ok", stdout);
 	for (unsigned int i = 0; i < COMMANDS; i++)
 		printf(" %s", commands[i].name);
-	fputs(" child help quit (cryptoctl --help tells all)", stdout);
+	fputs(" child compat help quit (cryptoctl --help tells all)", stdout);
 	answer_end();
 }
 
-static void run_words(const struct words *words)
+static void run_command(const struct words *words)
 {
 	const char *name = words->word[0];
 
@@ -161,6 +117,27 @@ static void run_words(const struct words *words)
 		return;
 	}
 	answer_bad("unknown command %.40s", name);
+}
+
+/* `compat' before a command: it calls as a program of 32 bits does. */
+static void run_words(const struct words *words)
+{
+	struct words rest;
+
+	if (strcmp(words->word[0], "compat")) {
+		run_command(words);
+		return;
+	}
+	if (words->count == 1) {
+		answer_bad("compat wants more words");
+		return;
+	}
+	rest.count = words->count - 1;
+	memcpy(rest.word, words->word + 1, rest.count * sizeof(rest.word[0]));
+	if (calls_choose(true)) {
+		run_command(&rest);
+		calls_choose(false);
+	}
 }
 
 /* Returns whether more commands may follow. */

@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* usage.c */
+extern const char usage[];
+
 /* cryptoctl.c */
 
 /* Where this process reads its commands: stdin, or a pipe from its parent. */
@@ -52,6 +55,12 @@ void print_hex(const uint8_t *data, size_t len);
 #define FILL 0xA5
 #define GUARD_BYTES 64
 
+/* What memory there is below some bytes, and where in their page they begin. */
+struct memory {
+	unsigned int kind;	/* of memory.c's list; 0 is ordinary */
+	long at;		/* -1: they end where nothing can be touched */
+};
+
 struct area {
 	uint8_t *data;		/* what the kernel is told */
 	size_t len;
@@ -59,14 +68,21 @@ struct area {
 	uint8_t *map;
 	size_t map_len;
 	size_t tail;
+	struct memory memory;
+	int file;		/* -1 without */
 };
 
+bool memory_parse(struct memory *memory, const char *what, const char *text);
 bool area_make(struct area *area, size_t len, size_t tail);
-bool area_keep(struct area *area);
+bool area_make_in(struct area *area, size_t len, size_t tail,
+		  const struct memory *memory);
+bool area_settle(struct area *area);
 bool area_same(const struct area *area);
+bool area_writable(const struct area *area);
 void area_restore(struct area *area);
 bool area_sound(const struct area *area);
 void area_free(struct area *area);
+bool all_fill(const uint8_t *from, size_t len);
 uint8_t *bad_pointer(void);
 
 /* A pointer argument as typed: null, bad, or bytes in an area. */
@@ -77,13 +93,41 @@ struct pointer {
 };
 
 bool pointer_parse(struct pointer *p, const char *what, const char *text);
+bool pointer_parse_in(struct pointer *p, const char *what, const char *text,
+		      const struct memory *memory);
+bool pointer_room(struct pointer *p, size_t len, const struct memory *memory);
+bool pointer_sound(const struct pointer *p);
+bool pointer_same(const struct pointer *p);
 void pointer_free(struct pointer *p);
 
-/* commands.c, crypt.c, children.c: each answers exactly one line */
+/* calls.c: the ioctls, of 64-bit programs or of 32-bit ones */
+
+struct session_op;
+struct crypt_op;
+
+extern bool calls_32bit;
+
+#define CALL_ANSWERED -2	/* outcome.ret: no call was made, and that was told */
+
+struct outcome {
+	int ret;
+	int err;		/* errno, if @ret is below 0 */
+	bool sound;		/* nothing was written beside the argument */
+};
+
+bool calls_choose(bool wanted);
+int call_raw(int fd, unsigned long number, void *arg);
+struct outcome call_plain(int fd, unsigned long number, void *arg, size_t size);
+struct outcome call_session(int fd, struct session_op *op);
+struct outcome call_crypt(int fd, unsigned long number, struct crypt_op *op);
+bool call_well(const struct outcome *outcome);
+
+/* commands.c, crypt.c, auth.c, async.c, children.c: each answers exactly one line */
 typedef void command_fn(const struct words *words);
 
 command_fn cmd_open, cmd_dup, cmd_close, cmd_session, cmd_free, cmd_crypt;
-command_fn cmd_ioctl, cmd_read, cmd_fork, cmd_wait;
+command_fn cmd_auth, cmd_cphash, cmd_info, cmd_clone, cmd_asym, cmd_async;
+command_fn cmd_fetch, cmd_poll, cmd_ioctl, cmd_read, cmd_fork, cmd_wait;
 void cmd_child(char *rest);
 bool children_own(int fd);
 

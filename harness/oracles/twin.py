@@ -4,49 +4,76 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from harness.reference.session import REFERENCE_WIRE, Answer, OpenFile, Pointer
+from harness.reference.abi import CopFlag, Op
+from harness.reference.session import Answer, OpenFile, Pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILL = 0xA5
+"""What a destination holds before a call."""
 
 
 class CryptodevFile(Protocol):
     """An open file of a cryptodev node that answers as the model does."""
 
-    def gsession(
-        self,
-        cipher: int = 0,
-        key: bytes | Pointer = b"",
-        *,
-        keylen: int | None = None,
-        mac: int = 0,
-        mackey: bytes | Pointer = Pointer.NULL,
-        mackeylen: int | None = None,
-    ) -> Answer:
+    @property
+    def gsession(self) -> Callable[..., Answer]:
         """CIOCGSESSION."""
 
-    def fsession(self, ses: int) -> Answer:
+    @property
+    def fsession(self) -> Callable[[int], Answer]:
         """CIOCFSESSION."""
 
-    def crypt(
-        self,
-        ses: int,
-        op: int,
-        src: bytes | Pointer,
-        *,
-        iv: bytes | Pointer = Pointer.NULL,
-        length: int | None = None,
-        dst: Pointer | None = None,
-        flags: int = 0,
-        in_place: bool = False,
-    ) -> Answer:
+    @property
+    def crypt(self) -> Callable[..., Answer]:
         """CIOCCRYPT."""
 
+    @property
+    def authcrypt(self) -> Callable[..., Answer]:
+        """CIOCAUTHCRYPT."""
 
-def _same(call: str, real: Answer, model: Answer) -> None:
-    """Compare two answers; an assertion names the call and the first difference."""
+    @property
+    def cphash(self) -> Callable[[int, int], Answer]:
+        """CIOCCPHASH."""
+
+    @property
+    def sessinfo(self) -> Callable[[int], Answer]:
+        """CIOCGSESSINFO."""
+
+
+def same_answer(call: str, real: Answer, model: Answer, before: bytes | None = None) -> None:
+    """Compare two answers; an assertion names the call and the first difference.
+
+    Args:
+        call: what to call it.
+        real, model: what they said.
+        before: what the destination held, where that is not :data:`FILL`: a result that is the same as that
+            looks as if nothing had been written.
+    """
     assert real.errno == model.errno, f"{call}: errno {real.errno}, the model says {model.errno}"
-    if real.errno == 0:
-        assert (real.dst or b"") == (model.dst or b""), f"{call}: other bytes than the model's"
+    if real.errno:
+        return
+    expected = model.dst or b""
+    found = real.dst
+    if found is None:
+        found = (bytes([FILL]) * len(expected) if before is None else before)[: len(expected)]
+    assert found == expected, f"{call}: other bytes than the model's"
+    assert real.mac == model.mac, f"{call}: other digest than the model's"
+    assert real.length == model.length, f"{call}: length {real.length}, the model says {model.length}"
+    assert real.tag == model.tag, f"{call}: other tag than the model's"
+    assert real.info == model.info, f"{call}: {real.info}, the model says {model.info}"
+
+
+def _same_iv(call: str, given: bytes | Pointer, real: Answer, model: Answer) -> None:
+    """Compare what is at ``*iv``: the real one tells it when it changed, the model whenever it was copied."""
+    if isinstance(given, bytes):
+        written = model.iv or b""
+        assert (real.iv or given) == written + given[len(written) :], (
+            f"{call}: other IV at *iv than the model's"
+        )
 
 
 @dataclass
@@ -59,7 +86,7 @@ class Twin:
     """
 
     real: CryptodevFile
-    model: OpenFile = field(default_factory=lambda: OpenFile(REFERENCE_WIRE))
+    model: OpenFile = field(default_factory=OpenFile)
 
     def gsession(
         self,
@@ -78,19 +105,19 @@ class Twin:
         model = self.model.gsession(
             cipher, key, keylen=keylen, mac=mac, mackey=mackey, mackeylen=mackeylen, ses=real.ses
         )
-        _same(f"CIOCGSESSION cipher {cipher} keylen {keylen}", real, model)
+        same_answer(f"CIOCGSESSION cipher {cipher} mac {mac} keylen {keylen}", real, model)
         return real
 
-    def session(self, cipher: int, key: bytes) -> int:
+    def session(self, cipher: int, key: bytes = b"", *, mac: int = 0, mackey: bytes = b"") -> int:
         """Open a session that has to succeed; return its id."""
-        ses = self.gsession(cipher, key).ses
-        assert ses is not None, f"no session for cipher {cipher} with {len(key)} bytes of key"
+        ses = self.gsession(cipher, key, mac=mac, mackey=mackey).ses
+        assert ses is not None, f"no session for cipher {cipher} with {len(key)} bytes of key, mac {mac}"
         return ses
 
     def fsession(self, ses: int) -> Answer:
         """CIOCFSESSION on both."""
         real = self.real.fsession(ses)
-        _same(f"CIOCFSESSION {ses:#x}", real, self.model.fsession(ses))
+        same_answer(f"CIOCFSESSION {ses:#x}", real, self.model.fsession(ses))
         return real
 
     def crypt(
@@ -103,16 +130,91 @@ class Twin:
         length: int | None = None,
         dst: Pointer | None = None,
         flags: int = 0,
+        mac: Pointer | None = None,
         in_place: bool = False,
+        overlap: int | None = None,
+        **memory: str,
     ) -> Answer:
-        """CIOCCRYPT on both: errno, destination and written-back IV have to agree."""
+        """CIOCCRYPT on both: errno, destination, digest and written-back IV have to agree.
+
+        ``in_place``, ``overlap`` and the kinds of memory are the real one's alone: they change no answer.
+        """
+        where: dict[str, object] = {**memory, "in_place": in_place}
+        if overlap is not None:
+            where["overlap"] = overlap
         real = self.real.crypt(
-            ses, op, src, iv=iv, length=length, dst=dst, flags=flags, in_place=in_place
+            ses, op, src, iv=iv, length=length, dst=dst, flags=flags, mac=mac, **where
         )  # fmt: skip
-        model = self.model.crypt(ses, op, src, iv=iv, length=length, dst=dst, flags=flags)
+        model = self.model.crypt(ses, op, src, iv=iv, length=length, dst=dst, flags=flags, mac=mac)
         call = f"CIOCCRYPT op {op} length {length} flags {flags:#x}"
-        _same(call, real, model)
-        if isinstance(iv, bytes):
-            # cryptoctl tells an IV only when it changed; the model tells it whenever it was copied.
-            assert (real.iv or iv) == (model.iv or iv), f"{call}: other IV at *iv than the model's"
+        before = None
+        if in_place and isinstance(src, bytes):
+            before = src
+        if overlap is not None:
+            assert isinstance(src, bytes), "an overlap wants a source"
+            fill = bytes([FILL]) * len(src)
+            before = (src + fill)[overlap:] if overlap >= 0 else (fill + src)[len(src) + overlap :]
+        same_answer(call, real, model, before)
+        _same_iv(call, iv, real, model)
         return real
+
+    def authcrypt(
+        self,
+        ses: int,
+        op: int,
+        src: bytes | Pointer,
+        *,
+        auth: bytes | Pointer = Pointer.NULL,
+        auth_len: int | None = None,
+        src_at: int | None = None,
+        iv: bytes | Pointer = Pointer.NULL,
+        length: int | None = None,
+        dst: Pointer | None = None,
+        tag: bytes | Pointer | None = None,
+        tag_len: int = 0,
+        flags: int = 0,
+        in_place: bool | None = None,
+        **memory: str,
+    ) -> Answer:
+        """CIOCAUTHCRYPT on both: errno, result, its length, tag and written-back IV have to agree."""
+        real = self.real.authcrypt(
+            ses, op, src, auth=auth, auth_len=auth_len, src_at=src_at, iv=iv, length=length, dst=dst, tag=tag,
+            tag_len=tag_len, flags=flags, in_place=in_place, **memory,
+        )  # fmt: skip
+        model = self.model.authcrypt(
+            ses, op, src, auth=auth, auth_len=auth_len, src_at=src_at, iv=iv, length=length, dst=dst, tag=tag,
+            tag_len=tag_len, flags=flags, in_place=in_place,
+        )  # fmt: skip
+        call = f"CIOCAUTHCRYPT op {op} length {length} flags {flags:#x} tag_len {tag_len}"
+        same_answer(call, real, model, None)
+        _same_iv(call, iv, real, model)
+        return real
+
+    def cphash(self, dst_ses: int, src_ses: int) -> Answer:
+        """CIOCCPHASH on both."""
+        real = self.real.cphash(dst_ses, src_ses)
+        same_answer(f"CIOCCPHASH {dst_ses:#x} {src_ses:#x}", real, self.model.cphash(dst_ses, src_ses))
+        return real
+
+    def sessinfo(self, ses: int) -> Answer:
+        """CIOCGSESSINFO on both."""
+        real = self.real.sessinfo(ses)
+        same_answer(f"CIOCGSESSINFO {ses:#x}", real, self.model.sessinfo(ses))
+        return real
+
+    def round_trip(self, ses: int, text: bytes, **how: object) -> None:
+        """Encrypt, decrypt what came out, and see the same text again; both compared with the model."""
+        given = self.crypt(ses, Op.ENCRYPT, text, **how)  # type: ignore[arg-type]
+        assert given.dst is not None
+        assert self.crypt(ses, Op.DECRYPT, given.dst, **how).dst == text  # type: ignore[arg-type]
+
+
+def streamed(twin: Twin, ses: int, pieces: list[bytes]) -> bytes:
+    """Hash pieces one after the other, each compared with the model; return the digest."""
+    last = len(pieces) - 1
+    digest = None
+    for number, piece in enumerate(pieces):
+        flags = (CopFlag.UPDATE if number < last else CopFlag.FINAL) | (CopFlag.RESET if number == 0 else 0)
+        digest = twin.crypt(ses, Op.ENCRYPT, piece, flags=flags).mac
+    assert digest is not None
+    return digest

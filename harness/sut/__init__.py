@@ -2,6 +2,7 @@
 """The system under test as scenarios meet it: its programs, driven from outside."""
 
 from harness.sut.chat import Chat, ChatEnd
-from harness.sut.cryptoctl import Cryptoctl, CryptoctlError, CryptoFile
+from harness.sut.cryptoctl import Cryptoctl, CryptoFile
+from harness.sut.lines import CryptoctlError
 
 __all__ = ["Chat", "ChatEnd", "CryptoFile", "Cryptoctl", "CryptoctlError"]

@@ -1,68 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A Python face of ``cryptoctl``: one line to it is one cryptodev operation, one line back its answer.
 
-The methods of :class:`CryptoFile` have the signatures and the :class:`~harness.reference.session.Answer`
+The methods of :class:`CryptoFile` have the signatures and the :class:`~harness.reference.calls.Answer`
 of the reference model, so that a scenario asks both the same question and compares.
 """
 
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from harness.errors import MachineError
-from harness.reference.session import Answer, Pointer
+from harness.reference.abi import CopFlag
+from harness.reference.calls import Answer, Pointer, SessionInfo
+from harness.sut.lines import CryptoctlError, Fetched, Ready, Reply, crypted, optional_words, user_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-_ERRNOS = {name: number for number, name in errno.errorcode.items()}
-
-
-class LineChannel(Protocol):
-    """What carries lines to a ``cryptoctl`` and back: an SSH channel, or a process on the host."""
-
-    def ask(self, line: str) -> str:
-        """Send one line (without its end) and return the one line that answers it."""
-
-    def close(self) -> None:
-        """End the program at the other side."""
-
-
-class CryptoctlError(MachineError):
-    """``cryptoctl`` did not understand a line, or found what no errno expresses (an overrun, say)."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One answer line, taken apart.
-
-    Attributes:
-        errno: 0 for ``ok``, else the number of the errno that was named.
-        values: the ``key=value`` words behind ``ok`` or behind the errno's name.
-    """
-
-    errno: int
-    values: Mapping[str, str]
-
-    @classmethod
-    def parse(cls, line: str, question: str) -> Reply:
-        """Read an answer line; raise :class:`CryptoctlError` unless it is ``ok …`` or ``err NAME …``."""
-        verdict, *words = line.split() or [""]
-        values = dict(word.partition("=")[::2] for word in words if "=" in word)
-        if verdict == "ok":
-            return cls(0, values)
-        if verdict == "err" and words and words[0] in _ERRNOS:
-            return cls(_ERRNOS[words[0]], values)
-        raise CryptoctlError(f"asking cryptoctl {question[:120]!r}", f"it answered {line[:200]!r}")
-
-
-def _user_pointer(value: bytes | Pointer) -> str:
-    if isinstance(value, Pointer):
-        return value.name.lower()
-    return value.hex()
+    from harness.sut.lines import LineChannel
 
 
 class Cryptoctl:
@@ -105,6 +61,10 @@ class Cryptoctl:
         """Fork the program: the child has the same open files, and is asked through its parent."""
         child = self.must("fork")["child"]
         return Cryptoctl(self._channel, f"{self._prefix}child {child} ")
+
+    def of_32_bits(self) -> Cryptoctl:
+        """Return the same program, which calls the kernel as one of 32 bits does."""
+        return Cryptoctl(self._channel, f"{self._prefix}compat ")
 
     def close(self) -> None:
         """End the program."""
@@ -158,8 +118,8 @@ class CryptoFile:
         Raises:
             CryptoctlError: the call changed anything of the structure but ``ses``.
         """
-        words = [f"session {self.fd} cipher={int(cipher)} key={_user_pointer(key)} mac={int(mac)}"]
-        words.append(f"mackey={_user_pointer(mackey)}")
+        words = [f"session {self.fd} cipher={int(cipher)} key={user_pointer(key)} mac={int(mac)}"]
+        words.append(f"mackey={user_pointer(mackey)}")
         if keylen is not None:
             words.append(f"keylen={keylen}")
         if mackeylen is not None:
@@ -185,40 +145,163 @@ class CryptoFile:
         length: int | None = None,
         dst: Pointer | None = None,
         flags: int = 0,
+        mac: Pointer | None = None,
         in_place: bool = False,
+        overlap: int | None = None,
+        src_memory: str = "",
+        dst_memory: str = "",
         repeat: int = 1,
     ) -> Answer:
-        """CIOCCRYPT, with the model's arguments, and two of its own.
+        """CIOCCRYPT, with the model's arguments, and some of its own.
 
         Args:
             ses: the session's id.
             op: 0 encrypt, 1 decrypt, anything else to see it refused.
             src: the source bytes, or a pointer that is none.
-            iv: the 16 bytes at ``*iv``, or a pointer that is none.
+            iv: the bytes at ``*iv``, or a pointer that is none.
             length: ``len``, where it is not the source's own (bytes).
             dst: a pointer that is none, in place of a destination buffer.
             flags: the ``COP_FLAG_*`` bits.
+            mac: a pointer that is none, in place of room for a digest.
             in_place: let destination and source be one buffer.
+            overlap: let the destination begin so many bytes behind the source, or before it if negative.
+            src_memory, dst_memory: which memory they are in, as ``cryptoctl --help`` tells: ``file+1``.
             repeat: do it so many times; every result has to be the same.
 
         Returns:
-            The errno; the destination's bytes where the call succeeded; the IV where it was changed.
+            The errno; where the call succeeded the destination's bytes, None if they are what they were; the
+            IV where it was changed; the digest if there was one.
+
+        Raises:
+            CryptoctlError: bytes were written that must not be.
         """
-        words = [f"crypt {self.fd} {ses:#x} op={int(op)} src={_user_pointer(src)} iv={_user_pointer(iv)}"]
-        if length is not None:
-            words.append(f"len={length}")
-        if dst is not None:
-            words.append(f"dst={_user_pointer(dst)}")
-        elif in_place:
-            words.append("dst=inplace")
-        if flags:
-            words.append(f"flags={int(flags):#x}")
-        if repeat != 1:
-            words.append(f"repeat={repeat}")
+        words = [f"crypt {self.fd} {ses:#x} op={int(op)} src={user_pointer(src)} iv={user_pointer(iv)}"]
+        where = "inplace" if in_place else None
+        words += optional_words(
+            len=length,
+            dst=dst or (where if overlap is None else f"overlap:{overlap}"),
+            flags=int(flags) or None,
+            mac=mac,
+            srcmem=src_memory or None,
+            dstmem=dst_memory or None,
+            repeat=repeat if repeat != 1 else None,
+        )
         reply = self.ctl.ask(" ".join(words))
-        if reply.values.get("dst") == "touched":
-            name = errno.errorcode[reply.errno]
-            raise CryptoctlError("CIOCCRYPT", f"it failed with {name} and still wrote to the destination")
-        done = bytes.fromhex(reply.values.get("dst", "")) if not reply.errno else None
-        new_iv = bytes.fromhex(reply.values["iv"]) if "iv" in reply.values else None
-        return Answer(errno=reply.errno, ses=None, dst=done, iv=new_iv, mac=None)
+        # Where a digest has no place, the call has done everything else before it finds out.
+        return crypted(reply, "CIOCCRYPT", may_touch=mac is not None)
+
+    def give(
+        self,
+        ses: int,
+        op: int,
+        src: bytes | Pointer,
+        *,
+        iv: bytes | Pointer = Pointer.NULL,
+        length: int | None = None,
+        dst: Pointer | None = None,
+        flags: int = 0,
+        mac: Pointer | None = None,
+    ) -> Fetched:
+        """CIOCASYNCCRYPT, with the arguments of :meth:`crypt`.
+
+        Returns:
+            The call's number if it was taken, and the errno.
+        """
+        words = [f"async {self.fd} {ses:#x} op={int(op)} src={user_pointer(src)} iv={user_pointer(iv)}"]
+        words += optional_words(len=length, dst=dst, flags=int(flags) or None, mac=mac)
+        reply = self.ctl.ask(" ".join(words))
+        job = int(reply.values["job"]) if "job" in reply.values else None
+        return Fetched(job, Answer(reply.errno))
+
+    def fetch(self) -> Fetched:
+        """CIOCASYNCFETCH: a call that is done, or an errno: its own, or EBUSY when none is done."""
+        reply = self.ctl.ask(f"fetch {self.fd}")
+        job = int(reply.values["job"]) if "job" in reply.values else None
+        return Fetched(job, crypted(reply, "CIOCASYNCFETCH"))
+
+    def poll(self, events: str = "inout", *, seconds: float = 0) -> Ready:
+        """Poll the descriptor for ``in``, ``out`` or ``inout``, waiting so long.
+
+        Raises:
+            CryptoctlError: poll told of an error or a hang-up.
+        """
+        values = self.ctl.must(f"poll {self.fd} events={events} timeout={int(seconds * 1000)}")
+        if values["err"] != "0" or values["hup"] != "0":
+            raise CryptoctlError("poll", f"it told {dict(values)}")
+        return Ready(values["in"] == "1", values["out"] == "1")
+
+    def authcrypt(
+        self,
+        ses: int,
+        op: int,
+        src: bytes | Pointer,
+        *,
+        auth: bytes | Pointer = Pointer.NULL,
+        auth_len: int | None = None,
+        src_at: int | None = None,
+        iv: bytes | Pointer = Pointer.NULL,
+        length: int | None = None,
+        dst: Pointer | None = None,
+        tag: bytes | Pointer | None = None,
+        tag_len: int = 0,
+        flags: int = 0,
+        in_place: bool | None = None,
+        src_memory: str = "",
+        dst_memory: str = "",
+    ) -> Answer:
+        """CIOCAUTHCRYPT, with the arguments of :meth:`harness.reference.session.OpenFile.authcrypt`.
+
+        Args of its own: ``src_memory`` and ``dst_memory`` as :meth:`crypt` has them.
+
+        Raises:
+            CryptoctlError: bytes were written that must not be.
+        """
+        size = len(src) if length is None and isinstance(src, bytes) else length
+        within = src_at is not None
+        source = f"within:{src_at}" if within else user_pointer(src)
+        if in_place is None:
+            in_place = bool(flags & (CopFlag.AEAD_TLS | CopFlag.AEAD_SRTP))
+        words = [f"auth {self.fd} {ses:#x} op={int(op)} src={source} iv={user_pointer(iv)}"]
+        words += optional_words(
+            auth=auth,
+            auth_len=auth_len,
+            len=size if within else length,
+            dst=dst or ("inplace" if in_place else None),
+            tag=tag,
+            tag_len=tag_len or None,
+            flags=int(flags) or None,
+            srcmem=src_memory or None,
+            dstmem=dst_memory or None,
+        )
+        reply = self.ctl.ask(" ".join(words))
+        # SRTP's tag is copied out last.
+        answer = crypted(reply, "CIOCAUTHCRYPT", may_touch=isinstance(tag, Pointer))
+        if reply.errno:
+            return answer
+        written = bytes.fromhex(reply.values["tag"]) if "tag" in reply.values else None
+        return replace(answer, length=int(reply.values["len"]), tag=written)
+
+    def cphash(self, dst_ses: int, src_ses: int) -> Answer:
+        """CIOCCPHASH."""
+        return Answer(self.ctl.ask(f"cphash {self.fd} {dst_ses:#x} {src_ses:#x}").errno)
+
+    def sessinfo(self, ses: int) -> Answer:
+        """CIOCGSESSINFO: the names of the algorithms, and the flags."""
+        reply = self.ctl.ask(f"info {self.fd} {ses:#x}")
+        if reply.errno:
+            return Answer(reply.errno)
+        values = reply.values
+        info = SessionInfo(values["cipher"] or None, values["mac"] or None, int(values["flags"]))
+        return Answer(0, info=info)
+
+    def clone(self) -> CryptoFile:
+        """CRIOGET: another descriptor of the same open file."""
+        return CryptoFile(self.ctl, int(self.ctl.must(f"clone {self.fd}")["fd"]))
+
+    def asymmetric_features(self) -> int:
+        """CIOCASYMFEAT: the bits of what CIOCKEY can do."""
+        return int(self.ctl.must(f"asym {self.fd}")["features"])
+
+    def of_32_bits(self) -> CryptoFile:
+        """Return the same descriptor, used as a program of 32 bits does."""
+        return CryptoFile(self.ctl.of_32_bits(), self.fd)

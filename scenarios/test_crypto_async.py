@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""CIOCASYNCCRYPT and CIOCASYNCFETCH: calls that are given, waited for with poll(2), and fetched in their order."""
+
+from __future__ import annotations
+
+import errno
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from harness.reference.abi import Cipher, CopFlag, Ioctl, Mac, Op
+from harness.reference.asynchronous import MOST_CALLS, AsyncQueue
+from harness.reference.calls import Pointer
+
+KEY = bytes(range(16))
+# Poll is given this long; it returns when there is something, not when the time is over.
+SECONDS = 120
+
+
+@dataclass
+class Pair:
+    """The real queue of calls beside the model's."""
+
+    twin: object
+    queue: AsyncQueue = field(init=False)
+    jobs: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.queue = AsyncQueue(self.twin.model)
+
+    def give(self, *call, **how):
+        """Give a call to both; the errno has to be the same."""
+        real = self.twin.real.give(*call, **how)
+        model = self.queue.give(*call, **how)
+        assert real.answer.errno == model.errno, f"given: {real.answer.errno}, the model says {model.errno}"
+        if real.job is not None:
+            self.jobs.append(real.job)
+        return model.errno
+
+    def fetch(self):
+        """Wait until a call is done, fetch it, and compare."""
+        assert self.twin.real.poll("in", seconds=SECONDS).readable
+        real = self.twin.real.fetch()
+        self.queue.work()
+        model = self.queue.fetch()
+        job = self.jobs.pop(0)
+        assert real.answer.errno == model.errno, f"job {job}: {real.answer.errno}, not {model.errno}"
+        if not model.errno:
+            assert real.job == job, "calls were fetched in another order than they were given"
+            assert (real.answer.dst, real.answer.mac) == (model.dst, model.mac)
+        return real.answer
+
+
+@pytest.fixture
+def pair(twin_module) -> Pair:
+    """Return a fresh open file's queue beside the model's."""
+    return Pair(twin_module)
+
+
+def _chance(seed: object) -> random.Random:
+    return random.Random(str(seed))  # noqa: S311 -- test data, the same in every run
+
+
+@pytest.mark.parametrize("size", [16, 4096, 65536, 1 << 20])
+def test_one_call(pair, size):
+    """A call that is given is done: poll says so, the fetch tells which, and its bytes are the model's."""
+    ses = pair.twin.session(Cipher.AES_CBC, KEY)
+    for op in Op:
+        pair.give(ses, op, _chance(size).randbytes(size), iv=bytes(16))
+        pair.fetch()
+    assert pair.twin.real.fetch().answer.errno == errno.EBUSY
+
+
+def test_nothing_to_fetch(pair):
+    """A fetch with nothing done is EBUSY; poll says that there is room, and nothing to read."""
+    assert pair.twin.real.fetch().answer.errno == errno.EBUSY
+    ready = pair.twin.real.poll()
+    assert (ready.readable, ready.writable) == (False, True)
+
+
+def test_as_many_as_there_is_room_for(pair):
+    """64 calls can be given and not fetched; one more is EBUSY, and poll knows; a fetch makes room."""
+    ses = pair.twin.session(Cipher.AES_CTR, KEY)
+    chance = _chance("room")
+    for number in range(MOST_CALLS):
+        assert pair.twin.real.poll("out").writable
+        assert pair.give(ses, number % 2, chance.randbytes(chance.randint(0, 20000)), iv=bytes(16)) == 0
+    assert pair.give(ses, Op.ENCRYPT, b"one more", iv=bytes(16)) == errno.EBUSY
+    assert not pair.twin.real.poll("out").writable
+    pair.fetch()
+    assert pair.twin.real.poll("out").writable
+    assert pair.give(ses, Op.ENCRYPT, b"now there is", iv=bytes(16)) == 0
+    for _ in range(MOST_CALLS):
+        pair.fetch()
+    assert pair.twin.real.fetch().answer.errno == errno.EBUSY
+
+
+def test_calls_of_one_session_are_done_in_their_order(pair):
+    """With no IV given each call goes on from the one before; so does a hash from piece to piece."""
+    aes = pair.twin.session(Cipher.AES_CBC, KEY)
+    sha = pair.twin.session(0, mac=Mac.SHA2_256)
+    chance = _chance("order")
+    for number in range(12):
+        pair.give(aes, Op.ENCRYPT, chance.randbytes(16 * chance.randint(1, 3000)))
+        last = CopFlag.FINAL if number == 11 else CopFlag.UPDATE
+        pair.give(sha, Op.ENCRYPT, chance.randbytes(chance.randint(1, 30000)), flags=last)
+    for _ in range(24):
+        pair.fetch()
+
+
+def test_what_is_wrong_with_a_call(pair):
+    """The session, the IV's address and NO_ZC are found out when a call is given; all else when it is fetched."""
+    ses = pair.twin.session(Cipher.AES_CBC, KEY)
+    assert pair.give(ses ^ 1, Op.ENCRYPT, bytes(16), iv=Pointer.BAD) == errno.EINVAL
+    assert pair.give(ses, Op.ENCRYPT, bytes(16), iv=Pointer.BAD) == errno.EFAULT
+    assert pair.give(ses, Op.ENCRYPT, bytes(16), iv=bytes(16), flags=CopFlag.NO_ZC) == errno.EINVAL
+    wrong = (
+        {"op": 2, "src": bytes(16)},
+        {"op": 0, "src": bytes(15)},
+        {"op": 0, "src": Pointer.BAD, "length": 32},
+        {"op": 0, "src": Pointer.NULL, "length": 65536},
+        {"op": 0, "src": bytes(32), "dst": Pointer.BAD},
+        {"op": 0, "src": bytes(65536), "dst": Pointer.NULL},
+    )
+    for call in wrong:
+        how = {key: value for key, value in call.items() if key not in ("op", "src")}
+        assert pair.give(ses, call["op"], call["src"], iv=bytes(16), **how) == 0
+        assert pair.fetch().errno != 0
+    hashed = pair.twin.session(0, mac=Mac.SHA1)
+    pair.give(hashed, Op.ENCRYPT, b"abc", mac=Pointer.BAD)
+    assert pair.fetch().errno == errno.EFAULT
+    pair.give(ses, Op.ENCRYPT, bytes(16), iv=bytes(16))
+    pair.fetch()
+
+
+@pytest.mark.parametrize("number", [Ioctl.CIOCASYNCCRYPT], ids=lambda number: number.name)
+@pytest.mark.parametrize("argument", ["null", "bad"])
+def test_an_argument_that_is_none(twin_module, number, argument):
+    """A call that cannot be read is EFAULT."""
+    assert twin_module.real.ioctl(number, argument) == errno.EFAULT
+
+
+@pytest.mark.parametrize("argument", ["null", "bad"])
+def test_nowhere_to_fetch_to(pair, argument):
+    """A fetch without a place for the call is EFAULT, and poll goes on to work."""
+    ses = pair.twin.session(Cipher.AES_CBC, KEY)
+    pair.give(ses, Op.ENCRYPT, bytes(64), iv=bytes(16))
+    assert pair.twin.real.poll("in", seconds=SECONDS).readable
+    assert pair.twin.real.ioctl(Ioctl.CIOCASYNCFETCH, argument) == errno.EFAULT
+    assert pair.twin.real.poll().writable
+
+
+@pytest.mark.parametrize("size", [64, 1 << 20])
+def test_a_file_that_is_closed_with_calls_under_way(crypto_module, sut, size):
+    """Forty calls that nobody fetches end with their file, and the next file knows nothing of them."""
+    for _ in range(3):
+        file = crypto_module.open(sut.node)
+        ses = file.gsession(Cipher.AES_CTR, KEY).ses
+        for _ in range(40 if size < 4096 else 8):
+            assert file.give(ses, Op.ENCRYPT, bytes(size), iv=bytes(16)).answer.errno == 0
+        file.close()
+    file = crypto_module.open(sut.node)
+    assert file.fetch().answer.errno == errno.EBUSY
+    file.close()
+
+
+def test_a_session_that_is_freed_with_calls_under_way(pair):
+    """Freeing a session under its calls harms nothing: each is done, or is EINVAL."""
+    ses = pair.twin.session(Cipher.AES_CBC, KEY)
+    for _ in range(10):
+        assert pair.twin.real.give(ses, Op.ENCRYPT, bytes(65536), iv=bytes(16)).answer.errno == 0
+    pair.twin.real.fsession(ses)
+    for _ in range(10):
+        assert pair.twin.real.poll("in", seconds=SECONDS).readable
+        assert pair.twin.real.fetch().answer.errno in (0, errno.EINVAL)
+    assert pair.twin.real.fetch().answer.errno == errno.EBUSY
