@@ -112,7 +112,9 @@ static int results_to_user(const struct crypto_call *call,
 	user_access_end();
 	return 0;
 fault_dst:
+	user_access_end();
 	iv_undo(ses, call);
+	return -EFAULT;
 fault:
 	user_access_end();
 	return -EFAULT;
@@ -125,26 +127,37 @@ static void hash_restart(struct crypto_session *ses, const struct crypt_op *op)
 		ses->stale_hash = true;
 }
 
+/* IV and source; the IV stays, whatever becomes of the rest. */
+static int fast_from_user(struct crypto_session *ses, const struct crypt_op *op)
+{
+	u8 iv[WIRE_IV_LEN] __aligned(8) = { };
+	bool has_iv, has_data;
+
+	if (unlikely(!user_access_begin(op->src, op->len)))
+		return -EFAULT;
+	has_iv = !op->iv || words_from_user(iv, op->iv, ses->iv_len);
+	has_data = words_from_user(ses->call->head + 1, op->src, op->len);
+	user_access_end();
+	if (unlikely(!has_iv))
+		return -EFAULT;
+	if (op->iv)
+		__builtin_memcpy(ses->iv, iv, sizeof(ses->iv));
+	if (likely(has_data))
+		return 0;
+	hash_restart(ses, op);
+	return -EFAULT;
+}
+
 static int crypt_fast(struct crypto_session *ses, const struct crypt_op *op,
 		      struct crypt_op __user *user)
 {
 	struct crypto_call *call = ses->call;
 	u32 dst_len = dst_len_of(ses, op);
 	u8 *data = (u8 *)(call->head + 1);
-	u8 iv[WIRE_IV_LEN] __aligned(8) = { };
-	int ret;
+	int ret = fast_from_user(ses, op);
 
-	if (unlikely(!user_access_begin(op->src, op->len)))
-		return -EFAULT;
-	if (op->iv) {
-		if (!words_from_user(iv, op->iv, ses->iv_len))
-			goto fault;
-		/* Stays, whatever becomes of the operation. */
-		__builtin_memcpy(ses->iv, iv, sizeof(ses->iv));
-	}
-	if (!words_from_user(data, op->src, op->len))
-		goto fault;
-	user_access_end();
+	if (unlikely(ret))
+		return ret;
 	if (unlikely(offset_in_page(op->dst) + dst_len > PAGE_SIZE) &&
 	    !crypto_writable(op->dst, dst_len))
 		return -EFAULT;
@@ -157,10 +170,6 @@ static int crypt_fast(struct crypto_session *ses, const struct crypt_op *op,
 	if (unlikely(call->req.state != REQUEST_DONE))
 		crypto_call_finish(ses);
 	return ret;
-fault:
-	user_access_end();
-	hash_restart(ses, op);
-	return -EFAULT;
 }
 
 /* What is wrong with the operation itself. */
