@@ -119,7 +119,7 @@ def pieces(data: bytes, places: Iterable[int]) -> list[bytes]:
     return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
-def begin(driver: Cryptodev, request: Call, queue: int = 0) -> tuple[Queue, Chain]:
+def begin(driver: Cryptodev, request: wire.Request | Call, queue: int = 0) -> tuple[Queue, Chain]:
     """Give the device a request and do not wait for its answer; it lies in memory until a reset."""
     ring = driver.queue(queue)
     laid = ring.lay(driver.buffers(request))

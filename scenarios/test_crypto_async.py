@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""CIOCASYNCCRYPT and CIOCASYNCFETCH: calls that are given, waited for with poll(2), and fetched in their order."""
+"""CIOCASYNCCRYPT and CIOCASYNCFETCH: calls are given, waited for with poll(2), and fetched in their order."""
 
 from __future__ import annotations
 
 import errno
 import random
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.reference.abi import Cipher, CopFlag, Ioctl, Mac, Op
 from harness.reference.asynchronous import MOST_CALLS, AsyncQueue
 from harness.reference.calls import Pointer
+from harness.sut.cryptoctl import CryptoFile
+
+if TYPE_CHECKING:
+    from harness.oracles.twin import Twin
 
 KEY = bytes(range(16))
 # Poll is given this long; it returns when there is something, not when the time is over.
@@ -22,16 +27,22 @@ SECONDS = 120
 class Pair:
     """The real queue of calls beside the model's."""
 
-    twin: object
+    twin: Twin
     queue: AsyncQueue = field(init=False)
     jobs: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.queue = AsyncQueue(self.twin.model)
 
+    @property
+    def file(self) -> CryptoFile:
+        """The real open file."""
+        assert isinstance(self.twin.real, CryptoFile)
+        return self.twin.real
+
     def give(self, *call, **how):
         """Give a call to both; the errno has to be the same."""
-        real = self.twin.real.give(*call, **how)
+        real = self.file.give(*call, **how)
         model = self.queue.give(*call, **how)
         assert real.answer.errno == model.errno, f"given: {real.answer.errno}, the model says {model.errno}"
         if real.job is not None:
@@ -40,8 +51,8 @@ class Pair:
 
     def fetch(self):
         """Wait until a call is done, fetch it, and compare."""
-        assert self.twin.real.poll("in", seconds=SECONDS).readable
-        real = self.twin.real.fetch()
+        assert self.file.poll("in", seconds=SECONDS).readable
+        real = self.file.fetch()
         self.queue.work()
         model = self.queue.fetch()
         job = self.jobs.pop(0)
@@ -110,7 +121,7 @@ def test_calls_of_one_session_are_done_in_their_order(pair):
 
 
 def test_what_is_wrong_with_a_call(pair):
-    """The session, the IV's address and NO_ZC are found out when a call is given; all else when it is fetched."""
+    """Session, address of the IV and NO_ZC are looked at when a call is given; all else at the fetch."""
     ses = pair.twin.session(Cipher.AES_CBC, KEY)
     assert pair.give(ses ^ 1, Op.ENCRYPT, bytes(16), iv=Pointer.BAD) == errno.EINVAL
     assert pair.give(ses, Op.ENCRYPT, bytes(16), iv=Pointer.BAD) == errno.EFAULT

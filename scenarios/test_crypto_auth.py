@@ -253,8 +253,8 @@ def test_sessions_that_authenticate_nothing(twin_module):
     for ses in wrong.values():
         for op in Op:
             assert twin_module.authcrypt(ses, op, bytes(64), iv=IV).errno == errno.EINVAL
-    for op in (2, 0xFFFF):
-        assert twin_module.authcrypt(gcm, op, bytes(64), iv=IV).errno == errno.EINVAL
+    for unknown in (2, 0xFFFF):
+        assert twin_module.authcrypt(gcm, unknown, bytes(64), iv=IV).errno == errno.EINVAL
     for flags in (TLS, SRTP, TLS | SRTP):
         assert twin_module.authcrypt(gcm, Op.ENCRYPT, bytes(64), iv=IV, flags=flags).errno == errno.EINVAL
         assert twin_module.authcrypt(wrong["hash"], 0, bytes(64), iv=IV, flags=flags).errno == errno.EINVAL

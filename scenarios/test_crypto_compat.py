@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a program of 32 bits gets: the same calls with structures and numbers of their own, and the model's answers."""
+"""What a program of 32 bits gets: calls with structures and numbers of their own, the model's answers."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_every_alignment(twin_module, cipher, threshold):
 
 @pytest.mark.parametrize("cipher", [Cipher.AES_CTR, Cipher.NULL], ids=lambda c: c.name)
 def test_sizes_around_every_border(twin_module, cipher, threshold):
-    """Sizes around the zero-copy threshold, pages and powers of two up to 1 MiB; with NO_ZC they are the same."""
+    """Sizes around the zero-copy threshold, pages, powers of two up to 1 MiB; the same with NO_ZC."""
     chance = _chance(cipher)
     ses = twin_module.session(cipher, b"" if cipher is Cipher.NULL else KEY)
     borders = sorted({64, 1024, PAGE, 2 * PAGE, threshold, 1 << 16, 1 << 17, 1 << 18})

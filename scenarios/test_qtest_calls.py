@@ -5,6 +5,7 @@ import errno
 import functools
 import random
 import struct
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_tls_records(simple, size):
     """A TLS record of any length is sealed, opened, and refused when a bit of it or of its header differs."""
     pair = simple()
     ses = pair.session(cipher=Cipher.AES_CBC, key=bytes(16), mac=Mac.SHA1_HMAC, mackey=MACKEY)
-    rest = {"auth": True, "flags": CopFlag.AEAD_TLS, "aad": b"thirteen byte", "iv": IV}
+    rest: dict[str, Any] = {"auth": True, "flags": CopFlag.AEAD_TLS, "aad": b"thirteen byte", "iv": IV}
     seal = crypt(ses, 11, Mac.SHA1_HMAC, bytes(size), **rest)
     sealed = pair.send(seal.readable, seal.initial)[:-96]
     assert pair.ask(crypt(ses, 11, Mac.SHA1_HMAC, sealed, Op.DECRYPT, **rest)) == 0
@@ -122,7 +123,8 @@ def test_srtp_packets(simple):
     """An SRTP packet: header, payload and what follows are authenticated, the payload is encrypted."""
     pair = simple()
     ses = pair.session(cipher=Cipher.AES_CTR, key=bytes(16), mac=Mac.SHA1_HMAC, mackey=MACKEY)
-    rest = {"auth": True, "flags": CopFlag.AEAD_SRTP, "aad": bytes(12), "tail": b"roc!", "iv": IV}
+    rest: dict[str, Any] = {"auth": True, "flags": CopFlag.AEAD_SRTP, "iv": IV}
+    rest |= {"aad": bytes(12), "tail": b"roc!"}
     for tag_len, payload in ((0, bytes(160)), (10, b"odd length"), (4, bytes(1000))):
         seal = crypt(ses, 21, Mac.SHA1_HMAC, payload, tag_len=tag_len, **rest)
         written = pair.send(seal.readable, seal.initial)

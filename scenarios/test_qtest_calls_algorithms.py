@@ -3,6 +3,7 @@
 
 import functools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -94,7 +95,8 @@ def test_tls_records_of_every_session(simple, cipher, mac):
     pair, algorithm = simple(), ALGORITHMS[cipher]
     mackey = MACKEY if mac and ALGORITHMS[mac].keyed else b""
     ses = pair.session(cipher=cipher, key=bytes(range(min(algorithm.key_bytes))), mac=mac, mackey=mackey)
-    how = {"auth": True, "iv": IV[: algorithm.iv_bytes], "flags": CopFlag.AEAD_TLS, "aad": b"\x17\3\3\0\1"}
+    how: dict[str, Any] = {"auth": True, "iv": IV[: algorithm.iv_bytes], "flags": CopFlag.AEAD_TLS}
+    how |= {"aad": b"\x17\3\3\0\1"}
     for tag_len in (0, 1, 10, 21):
         for size in (0, 1, 15, 16, 40, 95):
             sealed = pair.reply(crypt(ses, cipher, mac, DATA[:size], tag_len=tag_len, **how))
@@ -122,8 +124,8 @@ def test_srtp_packets_of_every_shape(simple, cipher, mac):
     shapes = [(0, 1, 0), (12, 90, 4), (0, 0, 0), (256, 48, 0), (257, 48, 0), (12, 0, 3), (1, 48, 3840)]
     for aad, size, tail in [*shapes, (1, 48, 4095), (1, 48, 4096)]:
         for tag_len in (0, 10, 21):
-            how = {"auth": True, "iv": IV[: algorithm.iv_bytes], "flags": CopFlag.AEAD_SRTP}
-            how |= {"aad": bytes(aad), "tail": bytes(tail), "tag_len": tag_len}
+            how: dict[str, Any] = {"auth": True, "iv": IV[: algorithm.iv_bytes]}
+            how |= {"aad": bytes(aad), "tail": bytes(tail), "tag_len": tag_len, "flags": CopFlag.AEAD_SRTP}
             sealed = pair.reply(crypt(ses, cipher, mac, DATA[:size], **how))
             if sealed.result:
                 continue

@@ -4,6 +4,7 @@
 import errno
 import functools
 import random
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from harness.qtest import Interrupt, Status, chain
 from harness.qtest.machine import INTERRUPT_CONTROLLER
 from harness.reference import wire
 from harness.reference.abi import Cipher, CopFlag, CryptOp, Mac, Op
-from harness.reference.wire_calls import CallCopy, CallCrypt, CallFree
+from harness.reference.wire_calls import Call, CallCopy, CallCrypt, CallFree
 from scenarios.qtest_calls import MACKEY, begin, crypt, started
 from scenarios.qtest_helpers import BLANK, IV, KEY, assert_alive, result_of, settle
 
@@ -42,7 +43,7 @@ def foretold(pair, request):
 
 def works(pair, size=4096):
     """Make a session of each kind; return a request of about ``size`` bytes for each."""
-    kinds = [
+    kinds: list[tuple[int, int, dict[str, Any]]] = [
         (Cipher.AES_CBC, 0, {"iv": IV}),
         (Cipher.AES_CTR, Mac.SHA2_256, {"iv": IV}),
         (Cipher.AES_XTS, 0, {"iv": IV}),
@@ -78,7 +79,7 @@ def test_small_requests_go_on_while_large_ones_are_at_work(simple):
     large = works(pair, MIB)
     ses = pair.session(1, cipher=Cipher.AES_CBC, key=KEY)
     flights = [begin(pair.driver, request, number % 2) for number, request in enumerate(large)]
-    small = [
+    small: list[wire.Request | Call] = [
         CallCrypt(1, ses, Op.DECRYPT, bytes(64), 64, IV),
         wire.Crypt(1, CryptOp(ses=ses, len=32), bytes(32), IV),
         CallFree(1, 12345),
@@ -112,7 +113,7 @@ def test_a_session_that_ends_while_it_works(simple, what):
     ses = pair.session(cipher=Cipher.AES_CBC, key=KEY)
     request = CallCrypt(0, ses, Op.ENCRYPT, bytes(MIB), MIB, IV)
     right = foretold(pair, request)
-    end = CallFree(0, ses) if what == "free" else wire.Close(0)
+    end: wire.Request | Call = CallFree(0, ses) if what == "free" else wire.Close(0)
     flights = [begin(pair.driver, request), begin(pair.driver, end), begin(pair.driver, wire.Open())]
     flights.append(begin(pair.driver, CallCrypt(0, ses, Op.ENCRYPT, bytes(16), 16, IV)))
     answer, _, opened, after = finish(flights)
@@ -183,7 +184,7 @@ def test_a_reset_of_the_whole_machine_while_requests_are_at_work(simple):
 
 
 def test_a_machine_that_stops_has_answered_what_it_took(simple):
-    """2.7.13: a machine that stands still writes nothing; what it has not taken is answered when it goes on."""
+    """2.7.13: a machine that stands still writes nothing; what it has not taken is answered later."""
     pair = simple(f"queues=3,{POOL}", memory_mib=64)
     driver, qmp = pair.driver, pair.driver.machine.qmp
     client, start = driver.machine.client, driver.machine.memory.mark()

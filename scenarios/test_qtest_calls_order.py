@@ -4,6 +4,7 @@
 import errno
 import functools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def joined(request):
 
 def requests_of(ses, other):
     """Return one right request of each type, in a session of AES-CBC and one of AES-CTR with HMAC-SHA1."""
-    packet = {"aad": b"head", "tail": b"tail", "tag_len": 10, "tag": b"t" * 10}
+    packet: dict[str, Any] = {"aad": b"head", "tail": b"tail", "tag_len": 10, "tag": b"t" * 10}
     return {
         "crypt": CallCrypt(0, ses, Op.ENCRYPT, DATA[:32], 32, IV),
         "authcrypt": CallCrypt(0, other, 0, DATA[:9], 9, IV, CopFlag.AEAD_SRTP, auth=True, **packet),
@@ -133,6 +134,7 @@ def test_both_wires_have_the_same_sessions(simple):
     request = wire.Session(0, SessionOp(cipher=Cipher.AES_CBC, keylen=16), KEY)
     written = pair.send(request.readable, request.initial)
     old = request.reply((written[:48], written[48:])).ses
+    assert old
     new = pair.session(cipher=Cipher.AES_CBC, key=KEY)
     for ses in (old, new):
         assert pair.ask(wire.Crypt(0, CryptOp(ses=ses, len=96), DATA, IV)) == 0
@@ -260,7 +262,7 @@ def test_a_border_of_buffers_at_every_place(simple, kind):
 # ---- what is left behind ----
 
 
-WRONG = [
+WRONG: list[dict[str, Any]] = [
     *({"dst_len": size} for size in (0, 31, 33, 47, 49)),
     *({"op": op} for op in (2, 9)),
     *({"iv": bytes(size)} for size in (1, 8, 11, 13, 15)),
