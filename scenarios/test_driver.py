@@ -96,19 +96,6 @@ def test_three_devices(vm, crypto):
         )
 
 
-def test_memory_stays(vm, crypto):
-    """Fifty thousand requests leave the guest with the memory that it had before them."""
-    file = crypto.open("/dev/cryptodev0")
-    ses = file.gsession(AES, KEY).ses
-    free = "sync; echo 3 > /proc/sys/vm/drop_caches; awk '/^MemAvailable/ {print $2}' /proc/meminfo"
-    text = bytes(256)
-    file.crypt(ses, abi.Op.ENCRYPT, text, iv=bytes(16), repeat=5_000)
-    before = int(vm.succeed(free))
-    file.crypt(ses, abi.Op.ENCRYPT, text, iv=bytes(16), repeat=50_000)
-    lost_kib = before - int(vm.succeed(free))
-    assert lost_kib < 4096, f"{lost_kib} KiB of the guest's memory are gone"
-
-
 def test_a_killed_process_leaves_nothing(vm, sut):
     """Processes killed with files and sessions open give them back: more of them than the device's limit."""
     for _ in range(3):
