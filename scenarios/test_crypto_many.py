@@ -70,7 +70,7 @@ def _work(twin: Twin, operations: int) -> None:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.machine(cpus=2, memory_mib=128)
-def test_memory_is_level(vm, sut, record_property):
+def test_memory_is_level(vm, sut, request):
     """After HARNESS_OPERATIONS operations of two processes a guest of 128 MB has its pages and slabs back."""
     twins = [Twin(sut.cryptoctl(vm).open(sut.node)) for _ in range(PROCESSES)]
     with ThreadPoolExecutor(PROCESSES) as pool:
@@ -83,8 +83,8 @@ def test_memory_is_level(vm, sut, record_property):
         work(OPERATIONS)
     after = _counters(vm)
     moved = {name: after[name] - before[name] for name in ("MemFree", "Slab", "SUnreclaim", "KernelStack")}
-    record_property("operations", OPERATIONS)
-    record_property("moved_kib", dict(moved))
+    said = f"after {OPERATIONS} operations, KiB more or less: {moved}"
+    request.node.add_report_section("call", "memory", said)
     assert moved.pop("MemFree") > -MOST_KIB, f"pages are gone: {moved}"
     assert max(moved.values()) < MOST_KIB, f"the kernel keeps memory: {moved}"
     assert after["nr_foll_pin_acquired"] > before["nr_foll_pin_acquired"]

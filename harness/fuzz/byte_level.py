@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from harness.fuzz.calls import FIELDS
 from harness.fuzz.requests import Message, joined, splice
 from harness.qtest.steps import SessionId, size_of
 from harness.reference.abi import Cipher, Ioctl, Mac
@@ -71,7 +72,7 @@ def _header(random: Random, known: Known, request: Message) -> Message:
     """Exchange the type, the handle or the ioctl's number."""
     name = random.choice(tuple(_HEADER))
     if name == "type":
-        value = random.choice((0, 1, 2, 3, 0xFFFFFFFF))
+        value = random.choice((0, 1, 2, 3, 15, *FIELDS, 20, 0xFFFFFFFF))
     elif name == "handle":
         value = random.choice((0, 1, 2, 7, known.limits.max_open_files, _word(random, known, request)))
     else:
@@ -79,8 +80,21 @@ def _header(random: Random, known: Known, request: Message) -> Message:
     return _put(request, _HEADER[name], value & 0xFFFFFFFF)
 
 
+def _field_of_call(random: Random, known: Known, request: Message, kind: int) -> Message:
+    """Exchange a field of a request of F_CALLS."""
+    at, size = random.choice(FIELDS[kind])
+    value = random.choice(
+        (0, 1, 8, 16, 20, 64, 512, 4096, 4097, *Cipher, *Mac, _word(random, known, request))
+    )
+    changed = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+    return replace(request, readable=splice(request.readable, at, size, (changed,)))
+
+
 def _field(random: Random, known: Known, request: Message) -> Message:
     """Exchange a field of crypt_op, or of session_op, which lies in writable bytes."""
+    kind = int.from_bytes(bytes_of(request, 0, 4), "little")
+    if kind in FIELDS and size_of(request.readable) >= sum(FIELDS[kind][-1]):
+        return _field_of_call(random, known, request, kind)
     value = _word(random, known, request)
     if len(request.writable) >= 52 and random.random() < 0.5:
         name = random.choice(tuple(_SESSION))
@@ -137,4 +151,5 @@ def _other_session(random: Random, known: Known, request: Message) -> Message:
     new: bytes | SessionId = random.randbytes(4)
     if known.sessions and random.random() < 0.8:
         new = SessionId(random.randrange(known.sessions))
-    return replace(request, readable=splice(request.readable, 12, 4, (new,)))
+    at = 8 if int.from_bytes(bytes_of(request, 0, 4), "little") in FIELDS else 12
+    return replace(request, readable=splice(request.readable, at, 4, (new,)))

@@ -11,6 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from harness.fuzz import byte_level, descriptor_level, step_level
+from harness.fuzz.calls import CBC, KINDS, new_call_session
 from harness.fuzz.layout import QUEUE_SIZE
 from harness.fuzz.requests import Known, Limits, any_message, crypt, message, new_session, pieces
 from harness.qtest.steps import Chain, Kick, Offer, Raw, Step, size_of
@@ -69,6 +70,7 @@ def setup_of(seed: int, worker: int, number: int) -> Setup:
         legacy=ring is Ring.SPLIT and random.random() < 0.25,
         event_idx=random.random() < 0.6,
         indirect=random.random() < 0.8,
+        calls=random.random() < 0.5,
     )
 
 
@@ -84,7 +86,7 @@ def make(seed: int, worker: int, number: int) -> Case:
 
 
 def _prelude(random: Random, setup: Setup) -> tuple[Known, list[Step]]:
-    known = Known(Limits(setup.max_open_files, setup.max_sessions, setup.max_request))
+    known = Known(Limits(setup.max_open_files, setup.max_sessions, setup.max_request), calls=setup.calls)
     messages: list[Message] = []
     for _ in range(random.choice((0, 1, 1, 1, 1, 2, 3, 6))):
         known = _open(random, known, messages)
@@ -117,10 +119,16 @@ def _open(random: Random, known: Known, messages: list[Message]) -> Known:
     messages.append(message(wire.Open()))
     handle = next(each for each, _ in known.files if each not in before)
     for _ in range(min(random.choice((0, 1, 1, 1, 2, 5)), known.limits.max_sessions)):
+        if known.calls and random.random() < 0.7:
+            kind = random.choice(KINDS)
+            messages.append(message(new_call_session(random, handle, kind)))
+            known = known.with_session(handle, kind)
+            continue
         messages.append(message(new_session(random, handle)))
         known = known.with_session(handle)
     if known.sessions and random.random() < 0.2:
-        sessions = dict(known.files)[handle]
+        # The reference wire knows the others, too, by its own means: not each of them is right there.
+        sessions = [number for number in dict(known.files)[handle] if known.kinds[number] == CBC]
         if sessions:
             messages.append(message(crypt(random, handle, 32), random.choice(sessions)))
     return known

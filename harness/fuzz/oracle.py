@@ -85,6 +85,7 @@ class Expectation:
         ring: the queue.
         model: what requests are answered with.
         modern: whether the device speaks the register layout of virtio 1.0.
+        calls: whether F_CALLS was negotiated.
         status, interrupts: what the registers should say; ``interrupts`` is None where that is not known.
         certainty: how much of this is.
     """
@@ -93,6 +94,7 @@ class Expectation:
     ring: SplitRing | PackedRing
     model: Device
     modern: bool
+    calls: bool = False
     status: int = 0
     interrupts: int | None = 0
     certainty: Certainty = Certainty.ALL
@@ -183,6 +185,10 @@ class Expectation:
         self._batch += segments.bytes
         if self._batch >= BATCH_BYTES or _overlapping(segments.writable):
             raise UnknownMemoryError("a pause of the device, or bytes that are written twice")
+        if self.calls and _meeting(segments.readable, segments.writable):
+            raise UnknownMemoryError(
+                "bytes that are worked on piece by piece, and written before they are read"
+            )
         arena, model = self.arena, self.model
         readable, writable = gather(arena, segments.readable), gather(arena, segments.writable)
         seen = None
@@ -278,6 +284,10 @@ class Expectation:
         whole = (USED - TABLE, QUEUE_END - TABLE)
         index = USED + 2 - TABLE
         return any(start < index + 2 and index < end for start, end in self._borders if (start, end) != whole)
+
+
+def _meeting(readable: Sequence[Segment], writable: Sequence[Segment]) -> bool:
+    return any(one.meets(other) for one in readable for other in writable)
 
 
 def _overlapping(segments: Sequence[Segment]) -> bool:

@@ -6,16 +6,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from harness.fuzz.calls import CBC, KINDS, Kind, call_crypt, new_call_session, other_call
 from harness.qtest.steps import Data, Piece, SessionId, size_of
 from harness.reference import wire
 from harness.reference.abi import Cipher, CryptOp, SessionOp
+from harness.reference.wire_calls import Call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
 NAME_BYTES = 4  # of a session id, in a stream
-_SES = slice(12, 16)  # of a request to free or to encrypt: both have the id behind the header
+_SES, _CALL_SES = 12, 8  # where the id is in a request to free or to encrypt, of either wire
 _CUT_NAME = bytes.fromhex("dddddddd")
 
 
@@ -34,11 +36,12 @@ class Message:
     cuts: tuple[tuple[int, ...], tuple[int, ...]]
 
 
-def message(request: wire.Request, session: int | None = None) -> Message:
+def message(request: wire.Request | Call, session: int | None = None) -> Message:
     """Return a request as a message; ``session`` is the number of the session that stands in for its id."""
     readable: Data = (b"".join(request.readable),)
     if session is not None:
-        readable = splice(readable, _SES.start, NAME_BYTES, (SessionId(session),))
+        at = _CALL_SES if isinstance(request, Call) else _SES
+        readable = splice(readable, at, NAME_BYTES, (SessionId(session),))
     return Message(
         readable, b"".join(request.initial), (_borders(request.readable), _borders(request.initial))
     )
@@ -112,12 +115,19 @@ class Known:
     Attributes:
         limits: the device's.
         files: for each handle the numbers of its sessions.
-        sessions: how many sessions were made, ended ones with them.
+        kinds: cipher and mac of each session that was made, of ended ones, too.
+        calls: whether F_CALLS was negotiated.
     """
 
     limits: Limits
     files: tuple[tuple[int, tuple[int, ...]], ...] = ()
-    sessions: int = 0
+    kinds: tuple[Kind, ...] = ()
+    calls: bool = False
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions were made."""
+        return len(self.kinds)
 
     def opened(self) -> Known:
         """Return what is known after one more open, that succeeds."""
@@ -129,11 +139,11 @@ class Known:
         """Return what is known after a close."""
         return replace(self, files=tuple(each for each in self.files if each[0] != handle))
 
-    def with_session(self, handle: int) -> Known:
-        """Return what is known after a session was made."""
+    def with_session(self, handle: int, kind: Kind = CBC) -> Known:
+        """Return what is known after a session of this kind was made."""
         number = self.sessions
         files = ((each, (*made, number) if each == handle else made) for each, made in self.files)
-        return replace(self, files=tuple(files), sessions=number + 1)
+        return replace(self, files=tuple(files), kinds=(*self.kinds, kind))
 
     @property
     def full(self) -> bool:
@@ -158,20 +168,32 @@ def crypt(random: Random, handle: int, size: int) -> wire.Crypt:
 
 def any_message(random: Random, known: Known) -> Message:
     """Return a request that has every chance to succeed, given what is open."""
-    if not known.files:
+    kind = random.choices(("crypt", "session", "free", "open", "close"), (10, 5, 2, 2, 2))[0]
+    if not known.files or kind == "open":
         return message(wire.Open())
     handle, sessions = random.choice(known.files)
-    kind = random.choices(("crypt", "session", "free", "open", "close"), (10, 5, 2, 2, 2))[0]
-    if kind == "open":
-        return message(wire.Open())
     if kind == "close":
         return message(wire.Close(handle))
     if kind == "session" or not sessions:
-        return message(new_session(random, handle))
+        return message(_session(random, known, handle))
     session = random.choice(sessions)
+    return message(_use(random, known, handle, session, kind), session)
+
+
+def _session(random: Random, known: Known, handle: int) -> wire.Request | Call:
+    if known.calls and random.random() < 0.7:
+        return new_call_session(random, handle, random.choice(KINDS))
+    return new_session(random, handle)
+
+
+def _use(random: Random, known: Known, handle: int, session: int, kind: str) -> wire.Request | Call:
+    """Return a request for this session, whose id is still missing."""
+    size, by_call = _size(random, known.limits.max_request), known.calls and random.random() < 0.8
     if kind == "free":
-        return message(wire.Free(handle, 0), session)
-    return message(crypt(random, handle, _size(random, known.limits.max_request)), session)
+        return other_call(random, handle) if by_call else wire.Free(handle, 0)
+    if by_call:
+        return call_crypt(random, handle, known.kinds[session], size)
+    return crypt(random, handle, size)
 
 
 def _size(random: Random, most: int) -> int:

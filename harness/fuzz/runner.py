@@ -20,8 +20,8 @@ from harness.fuzz.queues import PackedDriver, SplitDriver
 from harness.qtest import steps
 from harness.qtest.machine import QtestMachine
 from harness.qtest.mmio import Feature, Register, Status, find_device
+from harness.qtest.trace import Setup
 from harness.reference import wire
-from harness.reference.device import Device
 from harness.reference.packed import PackedRing
 from harness.reference.virtqueue import SplitRing
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from harness.fuzz.cases import Case
     from harness.fuzz.compiler import Deed
     from harness.qtest.client import Later
-    from harness.qtest.trace import Setup
+    from harness.reference.device import Device
 
 ALIGN = 4096
 
@@ -111,7 +111,7 @@ class Runner:
             HarnessError: it does not start.
         """
         self.setup, self.counts = setup, Counts()
-        self._model = (model or model_of)(setup)
+        self._model = (model or Setup.model)(setup)
         self.machine = QtestMachine(
             qemu,
             properties=setup.properties,
@@ -204,7 +204,12 @@ class Runner:
         arena = Arena()
         compiler = Compiler(PackedDriver() if self._packed else SplitDriver(), self._areas)
         expected = Expectation(
-            arena, self._ring(arena), self._model, modern=not setup.legacy, status=int(running)
+            arena,
+            self._ring(arena),
+            self._model,
+            modern=not setup.legacy,
+            calls=setup.calls,
+            status=int(running),
         )
         deeds = compiler.compile(case.prelude, ())
         look = self._carry_out(expected, compiler, deeds)
@@ -280,12 +285,3 @@ class Runner:
     def _discovery(self, said: str, before: _Running | None, now: Case | None) -> Discovery:
         """Return what was found, with the cases that may have led to it."""
         return Discovery(said, candidates(self.setup, self._history, before.case if before else None, now))
-
-
-def model_of(setup: Setup) -> Device:
-    """Return the model of the device of a set-up."""
-    return Device(
-        max_open_files=setup.max_open_files,
-        max_sessions=setup.max_sessions,
-        max_request=setup.max_request,
-    )

@@ -20,7 +20,6 @@ from harness.qtest.ring import Buffer, Descriptor, GuardError, Laid, SplitQueue
 from harness.qtest.shadow import DESCRIPTOR_BYTES, BrokenChain, Shadow, Span, Table, UncertainChain
 from harness.qtest.trace import Setup, Trace
 from harness.reference import wire
-from harness.reference.device import Device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,11 +87,7 @@ class Player:
             Finding: it does not come up.
         """
         self.machine, self.setup = machine, setup
-        self.model = Device(
-            max_open_files=setup.max_open_files,
-            max_sessions=setup.max_sessions,
-            max_request=setup.max_request,
-        )
+        self.model = setup.model()
         self.mode = Mode.UP
         self.played: list[steps.Step] = []
         self._offered: list[_Offered] = []

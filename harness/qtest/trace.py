@@ -44,6 +44,8 @@ from harness.qtest.steps import (
     flags_of,
     merged,
 )
+from harness.reference.device import Device
+from harness.reference.wire_calls import F_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -80,6 +82,7 @@ class Setup:
         legacy: the registers from before virtio 1.0, without VERSION_1.
         event_idx: whether EVENT_IDX is negotiated.
         indirect: whether INDIRECT_DESC is.
+        calls: whether F_CALLS is; all work is then done before the notification is over.
     """
 
     max_open_files: int = 128
@@ -90,13 +93,16 @@ class Setup:
     legacy: bool = False
     event_idx: bool = True
     indirect: bool = True
+    calls: bool = False
 
     @property
     def properties(self) -> str:
         """The device's properties, as QEMU takes them."""
         numbers = ("max_open_files", "max_sessions", "max_request", "queue_size")
         words = [f"{_option(name)}={getattr(self, name)}" for name in numbers]
-        return ",".join([*words, *(["packed=on"] if self.ring is Ring.PACKED else [])])
+        words += ["packed=on"] if self.ring is Ring.PACKED else []
+        # What other threads do is done at a time of their own.
+        return ",".join([*words, *([f"inline-max={1 << 30}"] if self.calls else [])])
 
     @property
     def features(self) -> int:
@@ -105,7 +111,16 @@ class Setup:
         refused |= Feature(0) if self.ring is Ring.PACKED else Feature.RING_PACKED
         refused |= Feature(0) if self.event_idx else Feature.EVENT_IDX
         refused |= Feature(0) if self.indirect else Feature.INDIRECT_DESC
-        return KNOWN_FEATURES & ~refused
+        return (KNOWN_FEATURES & ~refused) | (F_CALLS if self.calls else 0)
+
+    def model(self) -> Device:
+        """Return the model of the device, of which this was negotiated."""
+        return Device(
+            max_open_files=self.max_open_files,
+            max_sessions=self.max_sessions,
+            max_request=self.max_request,
+            features=self.features & F_CALLS,
+        )
 
     @classmethod
     def parse(cls, text: str) -> Setup:
