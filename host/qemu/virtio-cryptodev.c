@@ -73,9 +73,11 @@ static COMPAT_SET_STATUS virtio_cryptodev_set_status(VirtIODevice *vdev,
     /*
      * Some versions of QEMU (10.0.13 is one) give each queue the largest size
      * there is.  A driver's first word comes after reset and before it asks.
-     * A machine that goes on says again what the status is: no first word.
+     * A machine that goes on says again what the status is: no first word.  A
+     * ring that is there already keeps its size: the core has mapped it so.
      */
-    if (vdev->status == 0 && status != 0) {
+    if (vdev->status == 0 && status != 0 &&
+        !virtio_queue_get_desc_addr(vdev, 0)) {
         virtio_queue_set_num(vdev, 0, c->conf.queue_size);
     }
     /* The end, or a pause: what is at work is answered before. */
