@@ -134,11 +134,15 @@ static void pool_done(void *opaque, int result)
 
     req->result = result;
     req->file->jobs--;
+    /*
+     * Now, and not at the end: the guest's buffer may lie over something that
+     * resets us when the result is written, and that would wait for itself.
+     */
+    c->pooled--;
     finish(req);
     virtio_notify(VIRTIO_DEVICE(c), vq);
     leave(c, engaged);
     c->running = was_running;
-    c->pooled--;
 }
 
 static void to_pool(VirtIOCryptodevRequest *req)
