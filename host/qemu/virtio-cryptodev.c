@@ -94,6 +94,18 @@ static COMPAT_SET_STATUS virtio_cryptodev_set_status(VirtIODevice *vdev,
     return COMPAT_SET_STATUS_DONE;
 }
 
+/*
+ * Nothing that was taken from a ring is answered in the next one, and the core
+ * forgets how much that is.  Requests of other queues wait meanwhile.
+ */
+static void virtio_cryptodev_queue_reset(VirtIODevice *vdev, uint32_t index)
+{
+    VirtIOCryptodev *c = VIRTIO_CRYPTODEV(vdev);
+
+    virtio_cryptodev_drain(c);
+    qemu_bh_schedule(c->bh);
+}
+
 static void virtio_cryptodev_reset(VirtIODevice *vdev)
 {
     VirtIOCryptodev *c = VIRTIO_CRYPTODEV(vdev);
@@ -233,6 +245,7 @@ static void virtio_cryptodev_class_init(ObjectClass *klass,
     vdc->get_features = virtio_cryptodev_get_features;
     vdc->set_status = virtio_cryptodev_set_status;
     vdc->reset = virtio_cryptodev_reset;
+    vdc->queue_reset = virtio_cryptodev_queue_reset;
     vdc->vmsd = &vmstate_virtio_cryptodev_device;
 }
 
