@@ -272,10 +272,27 @@ void virtio_cryptodev_run_all(VirtIOCryptodev *c)
 
 void virtio_cryptodev_drain(VirtIOCryptodev *c)
 {
+    const bool running = c->running;
+    const bool engaged = c->guard->engaged_in_io;
+
     c->draining++;
     while (c->unlocked) {
+        /* Others get the lock, and to our registers: they are not our doing. */
+        leave(c, false);
         qemu_cond_wait_bql(&c->idle);
     }
+    c->running = running;
+    c->guard->engaged_in_io = engaged;
     AIO_WAIT_WHILE_UNLOCKED(NULL, c->pooled > 0);
-    c->draining--;
+    if (--c->draining == 0) {
+        qemu_cond_broadcast(&c->idle);
+    }
+}
+
+void virtio_cryptodev_drain_last(VirtIOCryptodev *c)
+{
+    virtio_cryptodev_drain(c);
+    while (c->draining) {
+        qemu_cond_wait_bql(&c->idle);
+    }
 }

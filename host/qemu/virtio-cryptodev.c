@@ -193,7 +193,7 @@ static void virtio_cryptodev_unrealize(DeviceState *dev)
     VirtIOCryptodev *c = VIRTIO_CRYPTODEV(dev);
     unsigned int i;
 
-    virtio_cryptodev_drain(c);
+    virtio_cryptodev_drain_last(c);
     qemu_bh_delete(c->bh);
     virtio_cryptodev_close_all(c);
     g_free(c->files);

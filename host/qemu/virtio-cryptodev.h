@@ -108,7 +108,7 @@ struct VirtIOCryptodev {
     unsigned int unlocked;      /* requests at work in processors' threads */
     unsigned int pooled;        /* requests at work in the thread pool */
     unsigned int draining;      /* somebody waits for both to be 0 */
-    QemuCond idle;              /* unlocked has become 0 */
+    QemuCond idle;              /* unlocked or draining has become 0 */
 
     VirtIOCryptodevFile **files; /* conf.max_open_files of them */
     unsigned long *open_files;   /* a bit for each: is it open? */
@@ -181,6 +181,8 @@ void virtio_cryptodev_run(VirtIOCryptodev *c, VirtQueue *vq);
 void virtio_cryptodev_run_all(VirtIOCryptodev *c);
 /* Wait until nothing is at work; what was is answered. */
 void virtio_cryptodev_drain(VirtIOCryptodev *c);
+/* And until nobody else waits for that, who would go on with the device. */
+void virtio_cryptodev_drain_last(VirtIOCryptodev *c);
 
 /* Open files */
 void virtio_cryptodev_unref_file(VirtIOCryptodev *c, VirtIOCryptodevFile *file);
