@@ -37,7 +37,7 @@ static void virtio_cryptodev_bh(void *opaque)
 
 static void virtio_cryptodev_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
-    virtio_cryptodev_run(VIRTIO_CRYPTODEV(vdev), vq);
+    virtio_cryptodev_run(VIRTIO_CRYPTODEV(vdev), vq, true);
 }
 
 /* The device */

@@ -102,7 +102,11 @@ struct VirtIOCryptodev {
      * are at the rings or at guest memory, off while we let go of the lock.
      */
     MemReentrancyGuard *guard;
-    bool may_unlock;            /* the transport's kicks pass that guard */
+    /*
+     * Whether this thread's processor is accessing the registers for kicks, and
+     * not another device that it accesses.  NULL: they do not pass that guard.
+     */
+    bool (*is_own_kick)(struct VirtIOCryptodev *c);
     bool running;               /* at the rings: a kick is our own doing */
 
     unsigned int unlocked;      /* requests at work in processors' threads */
@@ -177,7 +181,7 @@ int virtio_cryptodev_call(VirtIOCryptodevRequest *req, uint32_t type,
                           int32_t handle);
 
 /* virtio-cryptodev-queue.c: the way through the rings. */
-void virtio_cryptodev_run(VirtIOCryptodev *c, VirtQueue *vq);
+void virtio_cryptodev_run(VirtIOCryptodev *c, VirtQueue *vq, bool kicked);
 void virtio_cryptodev_run_all(VirtIOCryptodev *c);
 /* Wait until nothing is at work; what was is answered. */
 void virtio_cryptodev_drain(VirtIOCryptodev *c);
