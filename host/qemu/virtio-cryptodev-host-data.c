@@ -54,9 +54,7 @@ static void host_note(VirtIOCryptodevFile *file, const struct devcrypto_op *op)
     session = cryptodev_host_find(file->sessions, op->ses);
     if (session) {
         memcpy(session->state.iv, op->iv, sizeof(session->state.iv));
-        session->hashing = session->sizes.mac && !op->auth &&
-            (op->flags & DEVCRYPTO_FLAG_UPDATE) &&
-            !(op->flags & DEVCRYPTO_FLAG_FINAL);
+        session->hashing = session->sizes.mac && !op->auth && !op->mac_len;
     }
 }
 
@@ -73,7 +71,8 @@ static int host_crypt(VirtIOCryptodevFile *file, struct devcrypto_op *op,
     Flat src = { 0 }, dst = { 0 };
     int ret;
 
-    if (op->dst.len != (sizes->cipher ? op->src.len : 0)) {
+    if (op->dst.len != (sizes->cipher ? op->src.len : 0) || op->aad.len ||
+        op->tail.len) {
         return -EINVAL;
     }
     ret = flat_read(&src, &op->src, 0);
@@ -93,12 +92,22 @@ static int host_crypt(VirtIOCryptodevFile *file, struct devcrypto_op *op,
         }
         op->out_len = op->dst.len;
         op->mac_len = sizes->mac && (!(op->flags & DEVCRYPTO_FLAG_UPDATE) ||
-                                     (op->flags & DEVCRYPTO_FLAG_FINAL)) ?
+                                     (op->flags & DEVCRYPTO_FLAG_FINAL) ||
+                                     op->src.len == 0) ?
             sizes->digest_len : 0;
     }
     flat_free(&src);
     flat_free(&dst);
     return ret;
+}
+
+/* Of a CIOCAUTHCRYPT; 0 if the session makes none. */
+static uint32_t auth_tag_len(const struct devcrypto_op *op,
+                             const struct devcrypto_sizes *sizes)
+{
+    const uint32_t own = sizes->mac ? sizes->digest_len : sizes->tag_len;
+
+    return own && op->tag_len ? op->tag_len : own;
 }
 
 /* Where the bytes of a CIOCAUTHCRYPT lie for the host, and how many. */
@@ -137,7 +146,7 @@ static int host_auth(VirtIOCryptodevFile *file, struct devcrypto_op *op,
         .flags = op->flags | DEVCRYPTO_FLAG_WRITE_IV,
         .len = op->src.len,
         .auth_len = op->aad.len,
-        .tag_len = op->tag_len,
+        .tag_len = auth_tag_len(op, sizes),
         .iv = sizes->iv_len ? (uintptr_t)op->iv : 0,
         .iv_len = sizes->iv_len,
     };
@@ -167,21 +176,33 @@ static int host_auth(VirtIOCryptodevFile *file, struct devcrypto_op *op,
     return ret;
 }
 
-/* The bytes that a CIOCAUTHCRYPT writes, as docs/virtio-cryptodev.md has it. */
-static bool auth_length_fits(const struct devcrypto_op *op,
+/*
+ * Whether the lengths of a CIOCAUTHCRYPT are what docs/virtio-cryptodev.md says.
+ * The host writes by them: a tag of SRTP into op->mac, the rest into a buffer
+ * that auth_gather() makes for dst.
+ */
+static bool auth_lengths_fit(const struct devcrypto_op *op,
                              const struct devcrypto_sizes *sizes)
 {
-    const size_t tag = op->tag_len ? op->tag_len :
-        sizes->mac ? sizes->digest_len : sizes->tag_len;
+    const size_t tag = auth_tag_len(op, sizes);
     const bool encrypt = op->op == DEVCRYPTO_OP_ENCRYPT;
     size_t want = op->src.len;
 
+    if (sizes->mac && tag > sizes->digest_len) {
+        return false;
+    }
+    if (op->flags & DEVCRYPTO_FLAG_AEAD_SRTP) {
+        return op->dst.len == want && (encrypt || op->mac_len == tag);
+    }
+    if (op->tail.len) {
+        return false;
+    }
     if (op->flags & DEVCRYPTO_FLAG_AEAD_TLS) {
         if (encrypt) {
             want += tag;
-            want += sizes->block - want % sizes->block;
+            want += sizes->block > 1 ? sizes->block - want % sizes->block : 0;
         }
-    } else if (!(op->flags & DEVCRYPTO_FLAG_AEAD_SRTP)) {
+    } else {
         if (!encrypt && want < tag) {
             return false;
         }
@@ -210,7 +231,7 @@ int cryptodev_host_perform(VirtIOCryptodevFile *file, struct devcrypto_op *op)
     }
     if (!op->auth) {
         ret = host_crypt(file, op, host_ses, &sizes);
-    } else if (auth_length_fits(op, &sizes)) {
+    } else if (auth_lengths_fit(op, &sizes)) {
         ret = host_auth(file, op, host_ses, &sizes);
     } else {
         ret = -EINVAL;

@@ -174,10 +174,28 @@ static int host_sizes(VirtIOCryptodevFile *file, uint32_t ses,
     return cryptodev_host_look_up(file, ses, &host_ses, sizes) ? 0 : -EINVAL;
 }
 
+/* What dst has hashed is now what src has: also that it must not be saved. */
+static void host_note_copy(HostSessions *sessions, uint32_t dst, uint32_t src)
+{
+    HostSession *to;
+    const HostSession *from;
+
+    QEMU_LOCK_GUARD(&sessions->lock);
+    to = cryptodev_host_find(sessions, dst);
+    from = cryptodev_host_find(sessions, src);
+    if (to) {
+        /* Of a source that was freed meanwhile nobody knows. */
+        to->hashing = !from || from->hashing ||
+            from->state.mackeylen != to->state.mackeylen ||
+            memcmp(from->state.mackey, to->state.mackey, to->state.mackeylen);
+    }
+}
+
 static int host_copy(VirtIOCryptodevFile *file, uint32_t dst, uint32_t src)
 {
     struct devcrypto_copy_op op;
     struct devcrypto_sizes sizes;
+    int ret;
 
     if (dst == src) {
         return -EDEADLK;
@@ -186,7 +204,11 @@ static int host_copy(VirtIOCryptodevFile *file, uint32_t dst, uint32_t src)
         !cryptodev_host_look_up(file, src, &op.src_ses, &sizes)) {
         return -ENOENT;
     }
-    return cryptodev_host_ioctl(file->fd, DEVCRYPTO_CIOCCPHASH, &op);
+    ret = cryptodev_host_ioctl(file->fd, DEVCRYPTO_CIOCCPHASH, &op);
+    if (ret == 0) {
+        host_note_copy(file->sessions, dst, src);
+    }
+    return ret;
 }
 
 /* Migration */
