@@ -116,6 +116,7 @@ struct VirtIOCryptodev {
 
     VirtIOCryptodevFile **files; /* conf.max_open_files of them */
     unsigned long *open_files;   /* a bit for each: is it open? */
+    unsigned int num_files;      /* those that are closed and at work as well */
 };
 
 /*
