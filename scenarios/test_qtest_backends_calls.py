@@ -20,7 +20,8 @@ SRTP, TLS = CopFlag.AEAD_SRTP, CopFlag.AEAD_TLS
 def pair(qtest, devcrypto):
     """Return a device whose requests go to the host's /dev/crypto, with an open file, and its model."""
     preload = devcrypto.environment()["LD_PRELOAD"]
-    machine = qtest(properties="backend=devcrypto,queues=1", environment=[("LD_PRELOAD", preload)])
+    properties = "backend=devcrypto,queues=1,inline-max=0,hold-max=0"
+    machine = qtest(properties=properties, environment=[("LD_PRELOAD", preload)])
     driver = Cryptodev(machine)
     driver.bring_up_calls(queues=1)
     pair = Pair(driver)
@@ -90,3 +91,24 @@ def test_a_hash_that_was_copied_is_in_the_middle_too(pair):
     assert any("in the middle of a hash" in line for line in refusal.value.evidence), refusal.value
     assert pair.ask(crypt(target, 0, Mac.SHA1, b"", flags=CopFlag.FINAL)) == 0
     pair.driver.machine.restore(pair.driver.machine.save())
+
+
+def test_requests_that_go_on_from_the_last_iv_do_so_one_after_another(pair):
+    """Requests without an IV, at work at once in one session, go on from each other: no key stream twice."""
+    ses, size, times = pair.session(cipher=Cipher.AES_CTR, key=KEY), 32768, 30
+    assert pair.ask(crypt(ses, Cipher.AES_CTR, 0, bytes(16), iv=IV)) == 0
+    ring, request = pair.driver.queue(), CallCrypt(0, ses, Op.ENCRYPT, bytes(size), size)
+    flights = [ring.lay(pair.driver.buffers(request)) for _ in range(times)]
+    for laid in flights:
+        ring.offer(laid)
+    ring.kick()
+    ring.wait(times)
+    seen = {laid.written()[0] for laid in flights}
+    stream = pair.model.request(*parts(CallCrypt(0, ses, Op.ENCRYPT, bytes(size * times), size * times)))
+    assert len(seen) == times
+    assert seen == {stream.written[at : at + size] for at in range(0, size * times, size)}
+
+
+def parts(request):
+    """Return the bytes that a request has for the device, and those that it may write."""
+    return b"".join(request.readable), b"".join(request.initial)

@@ -240,7 +240,7 @@ def test_a_broken_queue_while_another_is_at_work(simple):
 
 
 def test_files_that_are_closed_at_work_are_limited(simple):
-    """A guest that closes files whose requests are at work has twice as many as its limit says, and no more."""
+    """A guest that closes files whose requests are at work has twice as many as its limit, and no more."""
     driver = simple("queues=2,max-open-files=1", memory_mib=64).driver
     ring, times = driver.queue(0), 8
 

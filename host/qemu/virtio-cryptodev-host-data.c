@@ -46,16 +46,12 @@ static void flat_free(Flat *flat)
 }
 
 /* What the session is now: its IV, and whether it is within a hash. */
-static void host_note(VirtIOCryptodevFile *file, const struct devcrypto_op *op)
+static void host_note(VirtIOCryptodevFile *file, HostSession *session,
+                      const struct devcrypto_op *op)
 {
-    HostSession *session;
-
     QEMU_LOCK_GUARD(&file->sessions->lock);
-    session = cryptodev_host_find(file->sessions, op->ses);
-    if (session) {
-        memcpy(session->state.iv, op->iv, sizeof(session->state.iv));
-        session->hashing = session->sizes.mac && !op->auth && !op->mac_len;
-    }
+    memcpy(session->state.iv, op->iv, sizeof(session->state.iv));
+    session->hashing = session->sizes.mac && !op->auth && !op->mac_len;
 }
 
 static int host_crypt(VirtIOCryptodevFile *file, struct devcrypto_op *op,
@@ -211,34 +207,40 @@ static bool auth_lengths_fit(const struct devcrypto_op *op,
     return op->dst.len == want;
 }
 
-int cryptodev_host_perform(VirtIOCryptodevFile *file, struct devcrypto_op *op)
+/* With the session busy. */
+static int host_perform(VirtIOCryptodevFile *file, HostSession *session,
+                        struct devcrypto_op *op)
 {
-    struct devcrypto_sizes sizes;
-    uint32_t host_ses;
-    int ret;
+    const struct devcrypto_sizes *sizes = &session->sizes;
+    int ret = -EINVAL;
 
-    if (!cryptodev_host_look_up(file, op->ses, &host_ses, &sizes)) {
-        return -EINVAL;
-    }
     if (!op->has_iv) {
-        QEMU_LOCK_GUARD(&file->sessions->lock);
-        const HostSession *session =
-            cryptodev_host_find(file->sessions, op->ses);
-
-        if (session) {
-            memcpy(op->iv, session->state.iv, sizeof(op->iv));
-        }
+        memcpy(op->iv, session->state.iv, sizeof(op->iv));
     }
     if (!op->auth) {
-        ret = host_crypt(file, op, host_ses, &sizes);
-    } else if (auth_lengths_fit(op, &sizes)) {
-        ret = host_auth(file, op, host_ses, &sizes);
-    } else {
-        ret = -EINVAL;
+        ret = host_crypt(file, op, session->ses, sizes);
+    } else if (auth_lengths_fit(op, sizes)) {
+        ret = host_auth(file, op, session->ses, sizes);
     }
     if (ret == 0) {
-        memset(op->iv + sizes.iv_len, 0, sizeof(op->iv) - sizes.iv_len);
-        host_note(file, op);
+        memset(op->iv + sizes->iv_len, 0, sizeof(op->iv) - sizes->iv_len);
+        host_note(file, session, op);
     }
+    return ret;
+}
+
+int cryptodev_host_perform(VirtIOCryptodevFile *file, struct devcrypto_op *op)
+{
+    HostSession *session = cryptodev_host_get(file, op->ses);
+    int ret;
+
+    if (!session) {
+        return -EINVAL;
+    }
+    /* The next request goes on from this one's last IV. */
+    qemu_mutex_lock(&session->busy);
+    ret = host_perform(file, session, op);
+    qemu_mutex_unlock(&session->busy);
+    cryptodev_host_put(file, session);
     return ret;
 }
