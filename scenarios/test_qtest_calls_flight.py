@@ -4,6 +4,7 @@
 import errno
 import functools
 import random
+import struct
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from harness.qtest import Interrupt, Status, chain
 from harness.qtest.machine import INTERRUPT_CONTROLLER
 from harness.reference import wire
 from harness.reference.abi import Cipher, CopFlag, CryptOp, Mac, Op
-from harness.reference.wire_calls import Call, CallCopy, CallCrypt, CallFree
+from harness.reference.wire_calls import Call, CallCopy, CallCrypt, CallFree, CallSession
 from scenarios.qtest_calls import MACKEY, begin, crypt, started
 from scenarios.qtest_helpers import BLANK, IV, KEY, assert_alive, result_of, settle
 
@@ -236,3 +237,25 @@ def test_a_broken_queue_while_another_is_at_work(simple):
         driver.bring_up_calls(queues=2)
         pair.model.reset()
         assert pair.ask(wire.Open()) == 0
+
+
+def test_files_that_are_closed_at_work_are_limited(simple):
+    """A guest that closes files whose requests are at work has twice as many as its limit, and no more."""
+    driver = simple("queues=2,max-open-files=1", memory_mib=64).driver
+    ring, times = driver.queue(0), 8
+
+    def ask(request):
+        done = driver.send(request.readable, request.initial, queue=1)
+        return result_of(done.written) if request.writable else 0
+
+    for expected in (0, -errno.EMFILE):
+        session = CallSession(0, cipher=Cipher.DES3_CBC, key=bytes(range(24)))
+        ses = struct.unpack_from("<I", driver.send(session.readable, session.initial, queue=1).written[0])[0]
+        laid = ring.lay(driver.buffers(CallCrypt(0, ses, Op.ENCRYPT, bytes(MIB), MIB, IV[:8])))
+        for _ in range(times):
+            ring.offer(laid)
+            ring.kick()
+        assert ask(wire.Close(0)) == 0
+        assert ask(wire.Open()) == expected
+    ring.wait(2 * times)
+    assert ask(wire.Open()) == 0

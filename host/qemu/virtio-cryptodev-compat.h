@@ -38,9 +38,13 @@
 #if COMPAT_QEMU_AT_LEAST(10, 0)
 #include "system/cpu-timers.h"
 #include "system/dma.h"
+#include "system/kvm.h"
+#include "system/tcg.h"
 #else
 #include "sysemu/cpu-timers.h"
 #include "sysemu/dma.h"
+#include "sysemu/kvm.h"
+#include "sysemu/tcg.h"
 #endif
 
 /* 9.0 named the big lock anew. */

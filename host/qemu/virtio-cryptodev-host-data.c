@@ -46,18 +46,12 @@ static void flat_free(Flat *flat)
 }
 
 /* What the session is now: its IV, and whether it is within a hash. */
-static void host_note(VirtIOCryptodevFile *file, const struct devcrypto_op *op)
+static void host_note(VirtIOCryptodevFile *file, HostSession *session,
+                      const struct devcrypto_op *op)
 {
-    HostSession *session;
-
     QEMU_LOCK_GUARD(&file->sessions->lock);
-    session = cryptodev_host_find(file->sessions, op->ses);
-    if (session) {
-        memcpy(session->state.iv, op->iv, sizeof(session->state.iv));
-        session->hashing = session->sizes.mac && !op->auth &&
-            (op->flags & DEVCRYPTO_FLAG_UPDATE) &&
-            !(op->flags & DEVCRYPTO_FLAG_FINAL);
-    }
+    memcpy(session->state.iv, op->iv, sizeof(session->state.iv));
+    session->hashing = session->sizes.mac && !op->auth && !op->mac_len;
 }
 
 static int host_crypt(VirtIOCryptodevFile *file, struct devcrypto_op *op,
@@ -73,7 +67,8 @@ static int host_crypt(VirtIOCryptodevFile *file, struct devcrypto_op *op,
     Flat src = { 0 }, dst = { 0 };
     int ret;
 
-    if (op->dst.len != (sizes->cipher ? op->src.len : 0)) {
+    if (op->dst.len != (sizes->cipher ? op->src.len : 0) || op->aad.len ||
+        op->tail.len) {
         return -EINVAL;
     }
     ret = flat_read(&src, &op->src, 0);
@@ -93,12 +88,22 @@ static int host_crypt(VirtIOCryptodevFile *file, struct devcrypto_op *op,
         }
         op->out_len = op->dst.len;
         op->mac_len = sizes->mac && (!(op->flags & DEVCRYPTO_FLAG_UPDATE) ||
-                                     (op->flags & DEVCRYPTO_FLAG_FINAL)) ?
+                                     (op->flags & DEVCRYPTO_FLAG_FINAL) ||
+                                     op->src.len == 0) ?
             sizes->digest_len : 0;
     }
     flat_free(&src);
     flat_free(&dst);
     return ret;
+}
+
+/* Of a CIOCAUTHCRYPT; 0 if the session makes none. */
+static uint32_t auth_tag_len(const struct devcrypto_op *op,
+                             const struct devcrypto_sizes *sizes)
+{
+    const uint32_t own = sizes->mac ? sizes->digest_len : sizes->tag_len;
+
+    return own && op->tag_len ? op->tag_len : own;
 }
 
 /* Where the bytes of a CIOCAUTHCRYPT lie for the host, and how many. */
@@ -137,7 +142,7 @@ static int host_auth(VirtIOCryptodevFile *file, struct devcrypto_op *op,
         .flags = op->flags | DEVCRYPTO_FLAG_WRITE_IV,
         .len = op->src.len,
         .auth_len = op->aad.len,
-        .tag_len = op->tag_len,
+        .tag_len = auth_tag_len(op, sizes),
         .iv = sizes->iv_len ? (uintptr_t)op->iv : 0,
         .iv_len = sizes->iv_len,
     };
@@ -167,21 +172,33 @@ static int host_auth(VirtIOCryptodevFile *file, struct devcrypto_op *op,
     return ret;
 }
 
-/* The bytes that a CIOCAUTHCRYPT writes, as docs/virtio-cryptodev.md has it. */
-static bool auth_length_fits(const struct devcrypto_op *op,
+/*
+ * Whether the lengths of a CIOCAUTHCRYPT are what docs/virtio-cryptodev.md says.
+ * The host writes by them: a tag of SRTP into op->mac, the rest into a buffer
+ * that auth_gather() makes for dst.
+ */
+static bool auth_lengths_fit(const struct devcrypto_op *op,
                              const struct devcrypto_sizes *sizes)
 {
-    const size_t tag = op->tag_len ? op->tag_len :
-        sizes->mac ? sizes->digest_len : sizes->tag_len;
+    const size_t tag = auth_tag_len(op, sizes);
     const bool encrypt = op->op == DEVCRYPTO_OP_ENCRYPT;
     size_t want = op->src.len;
 
+    if (sizes->mac && tag > sizes->digest_len) {
+        return false;
+    }
+    if (op->flags & DEVCRYPTO_FLAG_AEAD_SRTP) {
+        return op->dst.len == want && (encrypt || op->mac_len == tag);
+    }
+    if (op->tail.len) {
+        return false;
+    }
     if (op->flags & DEVCRYPTO_FLAG_AEAD_TLS) {
         if (encrypt) {
             want += tag;
-            want += sizes->block - want % sizes->block;
+            want += sizes->block > 1 ? sizes->block - want % sizes->block : 0;
         }
-    } else if (!(op->flags & DEVCRYPTO_FLAG_AEAD_SRTP)) {
+    } else {
         if (!encrypt && want < tag) {
             return false;
         }
@@ -190,34 +207,40 @@ static bool auth_length_fits(const struct devcrypto_op *op,
     return op->dst.len == want;
 }
 
-int cryptodev_host_perform(VirtIOCryptodevFile *file, struct devcrypto_op *op)
+/* With the session busy. */
+static int host_perform(VirtIOCryptodevFile *file, HostSession *session,
+                        struct devcrypto_op *op)
 {
-    struct devcrypto_sizes sizes;
-    uint32_t host_ses;
-    int ret;
+    const struct devcrypto_sizes *sizes = &session->sizes;
+    int ret = -EINVAL;
 
-    if (!cryptodev_host_look_up(file, op->ses, &host_ses, &sizes)) {
-        return -EINVAL;
-    }
     if (!op->has_iv) {
-        QEMU_LOCK_GUARD(&file->sessions->lock);
-        const HostSession *session =
-            cryptodev_host_find(file->sessions, op->ses);
-
-        if (session) {
-            memcpy(op->iv, session->state.iv, sizeof(op->iv));
-        }
+        memcpy(op->iv, session->state.iv, sizeof(op->iv));
     }
     if (!op->auth) {
-        ret = host_crypt(file, op, host_ses, &sizes);
-    } else if (auth_length_fits(op, &sizes)) {
-        ret = host_auth(file, op, host_ses, &sizes);
-    } else {
-        ret = -EINVAL;
+        ret = host_crypt(file, op, session->ses, sizes);
+    } else if (auth_lengths_fit(op, sizes)) {
+        ret = host_auth(file, op, session->ses, sizes);
     }
     if (ret == 0) {
-        memset(op->iv + sizes.iv_len, 0, sizeof(op->iv) - sizes.iv_len);
-        host_note(file, op);
+        memset(op->iv + sizes->iv_len, 0, sizeof(op->iv) - sizes->iv_len);
+        host_note(file, session, op);
     }
+    return ret;
+}
+
+int cryptodev_host_perform(VirtIOCryptodevFile *file, struct devcrypto_op *op)
+{
+    HostSession *session = cryptodev_host_get(file, op->ses);
+    int ret;
+
+    if (!session) {
+        return -EINVAL;
+    }
+    /* The next request goes on from this one's last IV. */
+    qemu_mutex_lock(&session->busy);
+    ret = host_perform(file, session, op);
+    qemu_mutex_unlock(&session->busy);
+    cryptodev_host_put(file, session);
     return ret;
 }

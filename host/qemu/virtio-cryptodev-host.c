@@ -13,10 +13,15 @@
 
 #include "virtio-cryptodev-host.h"
 
-static void host_session_destroy(gpointer session)
+static void host_session_unref(gpointer opaque)
 {
-    explicit_bzero(session, sizeof(HostSession));
-    g_free(session);
+    HostSession *session = opaque;
+
+    if (--session->refs == 0) {
+        qemu_mutex_destroy(&session->busy);
+        explicit_bzero(session, sizeof(*session));
+        g_free(session);
+    }
 }
 
 HostSession *cryptodev_host_find(HostSessions *sessions, uint32_t ses)
@@ -24,18 +29,21 @@ HostSession *cryptodev_host_find(HostSessions *sessions, uint32_t ses)
     return g_hash_table_lookup(sessions->table, GUINT_TO_POINTER(ses));
 }
 
-bool cryptodev_host_look_up(VirtIOCryptodevFile *file, uint32_t ses,
-                            uint32_t *host_ses, struct devcrypto_sizes *sizes)
+HostSession *cryptodev_host_get(VirtIOCryptodevFile *file, uint32_t ses)
 {
     QEMU_LOCK_GUARD(&file->sessions->lock);
-    const HostSession *session = cryptodev_host_find(file->sessions, ses);
+    HostSession *session = cryptodev_host_find(file->sessions, ses);
 
-    if (!session) {
-        return false;
+    if (session) {
+        session->refs++;
     }
-    *host_ses = session->ses;
-    *sizes = session->sizes;
-    return true;
+    return session;
+}
+
+void cryptodev_host_put(VirtIOCryptodevFile *file, HostSession *session)
+{
+    QEMU_LOCK_GUARD(&file->sessions->lock);
+    host_session_unref(session);
 }
 
 static const char *host_path(const VirtIOCryptodevConf *conf)
@@ -79,7 +87,7 @@ static int host_open(const VirtIOCryptodevConf *conf, VirtIOCryptodevFile *file)
     file->sessions = g_new0(HostSessions, 1);
     qemu_mutex_init(&file->sessions->lock);
     file->sessions->table = g_hash_table_new_full(NULL, NULL, NULL,
-                                                  host_session_destroy);
+                                                  host_session_unref);
     return 0;
 }
 
@@ -138,6 +146,8 @@ static int host_make_session(const VirtIOCryptodevConf *conf,
         return ret;
     }
     session = g_new0(HostSession, 1);
+    session->refs = 1;
+    qemu_mutex_init(&session->busy);
     session->ses = sop.ses;
     session->sizes = sizes;
     session->state = *state;
@@ -169,24 +179,60 @@ static int host_free_session(VirtIOCryptodevFile *file, uint32_t ses)
 static int host_sizes(VirtIOCryptodevFile *file, uint32_t ses,
                       struct devcrypto_sizes *sizes)
 {
-    uint32_t host_ses;
+    QEMU_LOCK_GUARD(&file->sessions->lock);
+    const HostSession *session = cryptodev_host_find(file->sessions, ses);
 
-    return cryptodev_host_look_up(file, ses, &host_ses, sizes) ? 0 : -EINVAL;
+    if (!session) {
+        return -EINVAL;
+    }
+    *sizes = session->sizes;
+    return 0;
+}
+
+/* What to has hashed is now what from has: also that it must not be saved. */
+static void host_note_copy(HostSessions *sessions, HostSession *to,
+                           const HostSession *from)
+{
+    QEMU_LOCK_GUARD(&sessions->lock);
+    to->hashing = from->hashing ||
+        from->state.mackeylen != to->state.mackeylen ||
+        memcmp(from->state.mackey, to->state.mackey, to->state.mackeylen);
 }
 
 static int host_copy(VirtIOCryptodevFile *file, uint32_t dst, uint32_t src)
 {
-    struct devcrypto_copy_op op;
-    struct devcrypto_sizes sizes;
+    HostSession *to, *from;
+    int ret = -ENOENT;
 
     if (dst == src) {
         return -EDEADLK;
     }
-    if (!cryptodev_host_look_up(file, dst, &op.dst_ses, &sizes) ||
-        !cryptodev_host_look_up(file, src, &op.src_ses, &sizes)) {
-        return -ENOENT;
+    to = cryptodev_host_get(file, dst);
+    from = cryptodev_host_get(file, src);
+    if (to && from) {
+        struct devcrypto_copy_op op = {
+            .dst_ses = to->ses,
+            .src_ses = from->ses,
+        };
+        /* Two copies may go the opposite ways. */
+        HostSession *first = MIN(to, from), *second = MAX(to, from);
+
+        qemu_mutex_lock(&first->busy);
+        qemu_mutex_lock(&second->busy);
+        ret = cryptodev_host_ioctl(file->fd, DEVCRYPTO_CIOCCPHASH, &op);
+        if (ret == 0) {
+            host_note_copy(file->sessions, to, from);
+        }
+        qemu_mutex_unlock(&second->busy);
+        qemu_mutex_unlock(&first->busy);
     }
-    return cryptodev_host_ioctl(file->fd, DEVCRYPTO_CIOCCPHASH, &op);
+    if (to) {
+        cryptodev_host_put(file, to);
+    }
+    if (from) {
+        cryptodev_host_put(file, from);
+    }
+    return ret;
 }
 
 /* Migration */

@@ -14,6 +14,8 @@
  * again, where it will have another id: the guest's stays what it was.
  */
 typedef struct HostSession {
+    unsigned int refs;       /* the table's, and one for each request at work */
+    QemuMutex busy;          /* held from one IV to the next */
     uint32_t ses;            /* the host's id */
     struct devcrypto_sizes sizes;
     bool hashing;            /* something was hashed, and no digest taken */
@@ -28,9 +30,9 @@ struct HostSessions {
 /* With the lock held; NULL: unknown. */
 HostSession *cryptodev_host_find(HostSessions *sessions, uint32_t ses);
 
-/* What of a session a request needs to know; false: unknown. */
-bool cryptodev_host_look_up(VirtIOCryptodevFile *file, uint32_t ses,
-                            uint32_t *host_ses, struct devcrypto_sizes *sizes);
+/* A reference to a session, NULL: unknown.  What never changes needs no lock. */
+HostSession *cryptodev_host_get(VirtIOCryptodevFile *file, uint32_t ses);
+void cryptodev_host_put(VirtIOCryptodevFile *file, HostSession *session);
 
 /* 0 or a negative errno; goes on after signals. */
 int cryptodev_host_ioctl(int fd, unsigned long cmd, void *arg);

@@ -7,13 +7,20 @@
  */
 
 #include "qemu/osdep.h"
+#include "exec/address-spaces.h"
+#include "hw/core/cpu.h"
 #include "hw/qdev-properties.h"
 #include "hw/virtio/virtio-pci.h"
 #include "qapi/error.h"
 #include "qemu/module.h"
+#include "qemu/rcu.h"
 
 #include "virtio-cryptodev.h"
 #include "virtio-cryptodev-compat.h"
+
+#ifdef CONFIG_KVM_IS_POSSIBLE
+#include <linux/kvm.h>
+#endif
 
 #define TYPE_VIRTIO_CRYPTODEV_PCI "virtio-cryptodev-pci"
 OBJECT_DECLARE_SIMPLE_TYPE(VirtIOCryptodevPCI, VIRTIO_CRYPTODEV_PCI)
@@ -37,6 +44,50 @@ static COMPAT_CONST Property virtio_cryptodev_pci_properties[] = {
 #endif
 };
 
+#ifdef CONFIG_KVM_IS_POSSIBLE
+/* The registers that this thread's processor is accessing. */
+static MemoryRegion *accessed(void)
+{
+    const struct kvm_run *run = current_cpu->kvm_run;
+    hwaddr offset, len = 1;
+
+    switch (run->exit_reason) {
+    case KVM_EXIT_MMIO:
+        return address_space_translate(&address_space_memory,
+                                       run->mmio.phys_addr, &offset, &len, true,
+                                       MEMTXATTRS_UNSPECIFIED);
+    case KVM_EXIT_IO:
+        return address_space_translate(&address_space_io, run->io.port,
+                                       &offset, &len, true,
+                                       MEMTXATTRS_UNSPECIFIED);
+    default:
+        return NULL;
+    }
+}
+#endif
+
+/*
+ * A guest can have another device write to our registers, in the thread of the
+ * processor that accesses that one.  It does not expect others to get the big
+ * lock in the middle of its doing.  TCG does not tell the one from the other;
+ * it does not protect the host from the guest either.
+ */
+static bool is_own_kick(VirtIOCryptodev *c)
+{
+#ifdef CONFIG_KVM_IS_POSSIBLE
+    if (kvm_enabled()) {
+        VirtIOPCIProxy *proxy =
+            &container_of(c, VirtIOCryptodevPCI, vdev)->parent_obj;
+        MemoryRegion *mr;
+
+        RCU_READ_LOCK_GUARD();
+        mr = accessed();
+        return mr && (mr == &proxy->notify.mr || mr == &proxy->notify_pio.mr);
+    }
+#endif
+    return tcg_enabled();
+}
+
 static void virtio_cryptodev_pci_realize(VirtIOPCIProxy *vpci_dev, Error **errp)
 {
     VirtIOCryptodevPCI *dev = VIRTIO_CRYPTODEV_PCI(vpci_dev);
@@ -56,7 +107,7 @@ static void virtio_cryptodev_pci_realize(VirtIOPCIProxy *vpci_dev, Error **errp)
      */
     COMPAT_PASS_GUARD(&vpci_dev->notify.mr);
     COMPAT_PASS_GUARD(&vpci_dev->notify_pio.mr);
-    dev->vdev.may_unlock = true;
+    dev->vdev.is_own_kick = is_own_kick;
 }
 
 static void virtio_cryptodev_pci_class_init(ObjectClass *klass,

@@ -134,11 +134,15 @@ static void pool_done(void *opaque, int result)
 
     req->result = result;
     req->file->jobs--;
+    /*
+     * Now, and not at the end: the guest's buffer may lie over something that
+     * resets us when the result is written, and that would wait for itself.
+     */
+    c->pooled--;
     finish(req);
     virtio_notify(VIRTIO_DEVICE(c), vq);
     leave(c, engaged);
     c->running = was_running;
-    c->pooled--;
 }
 
 static void to_pool(VirtIOCryptodevRequest *req)
@@ -150,10 +154,15 @@ static void to_pool(VirtIOCryptodevRequest *req)
 
 /* Processors' threads */
 
-/* Whether this is a processor's thread, and may let go of the big lock. */
-static bool may_unlock(const VirtIOCryptodev *c)
+/*
+ * Whether this is a processor's thread, and may let go of the big lock: only if
+ * the processor itself kicked.  Our bottom half can run in such a thread, too,
+ * while another device waits for its own requests there.
+ */
+static bool may_unlock(VirtIOCryptodev *c, bool kicked)
 {
-    return c->may_unlock && current_cpu && !COMPAT_ICOUNT_ENABLED();
+    return kicked && c->is_own_kick && current_cpu &&
+           !COMPAT_ICOUNT_ENABLED() && c->is_own_kick(c);
 }
 
 static void unlocked(VirtIOCryptodevRequest *req)
@@ -179,7 +188,7 @@ static void unlocked(VirtIOCryptodevRequest *req)
  * The work of a request that has some.  Returns whether it is done; the pool
  * answers by itself.
  */
-static bool work(VirtIOCryptodevRequest *req)
+static bool work(VirtIOCryptodevRequest *req, bool kicked)
 {
     VirtIOCryptodev *c = req->c;
     const bool fits = req->bytes <= c->conf.inline_max ||
@@ -187,7 +196,8 @@ static bool work(VirtIOCryptodevRequest *req)
     /* Others on this file may hold a session that this one has to wait for. */
     const bool may_wait = req->file->jobs > 0;
 
-    if (fits && (may_wait || req->bytes > HERE_BYTES) && may_unlock(c)) {
+    if (fits && (may_wait || req->bytes > HERE_BYTES) &&
+        may_unlock(c, kicked)) {
         const bool engaged = c->guard->engaged_in_io;
 
         unlocked(req);
@@ -207,7 +217,7 @@ static bool work(VirtIOCryptodevRequest *req)
  * Everything that the queue holds, but no more than it can hold at once: a
  * guest that keeps adding gets its next turn after the rest of the machine.
  */
-void virtio_cryptodev_run(VirtIOCryptodev *c, VirtQueue *vq)
+void virtio_cryptodev_run(VirtIOCryptodev *c, VirtQueue *vq, bool kicked)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(c);
     const unsigned int most =
@@ -236,7 +246,7 @@ void virtio_cryptodev_run(VirtIOCryptodev *c, VirtQueue *vq)
             }
             done++;
             bytes += req->readable + req->writable;
-            if (!req->work || work(req)) {
+            if (!req->work || work(req, kicked)) {
                 finish(req);
                 notify = true;
             }
@@ -261,17 +271,34 @@ void virtio_cryptodev_run_all(VirtIOCryptodev *c)
         VirtQueue *vq = virtio_get_queue(VIRTIO_DEVICE(c), i);
 
         if (virtio_queue_get_desc_addr(VIRTIO_DEVICE(c), i)) {
-            virtio_cryptodev_run(c, vq);
+            virtio_cryptodev_run(c, vq, false);
         }
     }
 }
 
 void virtio_cryptodev_drain(VirtIOCryptodev *c)
 {
+    const bool running = c->running;
+    const bool engaged = c->guard->engaged_in_io;
+
     c->draining++;
     while (c->unlocked) {
+        /* Others get the lock, and to our registers: they are not our doing. */
+        leave(c, false);
         qemu_cond_wait_bql(&c->idle);
     }
+    c->running = running;
+    c->guard->engaged_in_io = engaged;
     AIO_WAIT_WHILE_UNLOCKED(NULL, c->pooled > 0);
-    c->draining--;
+    if (--c->draining == 0) {
+        qemu_cond_broadcast(&c->idle);
+    }
+}
+
+void virtio_cryptodev_drain_last(VirtIOCryptodev *c)
+{
+    virtio_cryptodev_drain(c);
+    while (c->draining) {
+        qemu_cond_wait_bql(&c->idle);
+    }
 }

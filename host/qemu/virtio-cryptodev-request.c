@@ -110,6 +110,7 @@ VirtIOCryptodevFile *virtio_cryptodev_file(VirtIOCryptodev *c, int32_t handle)
 void virtio_cryptodev_unref_file(VirtIOCryptodev *c, VirtIOCryptodevFile *file)
 {
     if (--file->refs == 0) {
+        c->num_files--;
         c->backend->close(file);
         g_free(file);
     }
@@ -117,14 +118,21 @@ void virtio_cryptodev_unref_file(VirtIOCryptodev *c, VirtIOCryptodevFile *file)
 
 int virtio_cryptodev_open_file(VirtIOCryptodev *c, uint32_t handle)
 {
-    VirtIOCryptodevFile *file = g_new0(VirtIOCryptodevFile, 1);
-    int ret = c->backend->open(&c->conf, file);
+    VirtIOCryptodevFile *file;
+    int ret;
 
+    /* Of those that are closed and still at work there may be as many. */
+    if (c->num_files / 2 >= c->conf.max_open_files) {
+        return -EMFILE;
+    }
+    file = g_new0(VirtIOCryptodevFile, 1);
+    ret = c->backend->open(&c->conf, file);
     if (ret < 0) {
         g_free(file);
         return ret;
     }
     file->refs = 1;
+    c->num_files++;
     c->files[handle] = file;
     set_bit(handle, c->open_files);
     return 0;

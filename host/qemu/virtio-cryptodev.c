@@ -37,7 +37,7 @@ static void virtio_cryptodev_bh(void *opaque)
 
 static void virtio_cryptodev_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
-    virtio_cryptodev_run(VIRTIO_CRYPTODEV(vdev), vq);
+    virtio_cryptodev_run(VIRTIO_CRYPTODEV(vdev), vq, true);
 }
 
 /* The device */
@@ -73,9 +73,11 @@ static COMPAT_SET_STATUS virtio_cryptodev_set_status(VirtIODevice *vdev,
     /*
      * Some versions of QEMU (10.0.13 is one) give each queue the largest size
      * there is.  A driver's first word comes after reset and before it asks.
-     * A machine that goes on says again what the status is: no first word.
+     * A machine that goes on says again what the status is: no first word.  A
+     * ring that is there already keeps its size: the core has mapped it so.
      */
-    if (vdev->status == 0 && status != 0) {
+    if (vdev->status == 0 && status != 0 &&
+        !virtio_queue_get_desc_addr(vdev, 0)) {
         virtio_queue_set_num(vdev, 0, c->conf.queue_size);
     }
     /* The end, or a pause: what is at work is answered before. */
@@ -90,6 +92,18 @@ static COMPAT_SET_STATUS virtio_cryptodev_set_status(VirtIODevice *vdev,
         qemu_bh_schedule(c->bh);
     }
     return COMPAT_SET_STATUS_DONE;
+}
+
+/*
+ * Nothing that was taken from a ring is answered in the next one, and the core
+ * forgets how much that is.  Requests of other queues wait meanwhile.
+ */
+static void virtio_cryptodev_queue_reset(VirtIODevice *vdev, uint32_t index)
+{
+    VirtIOCryptodev *c = VIRTIO_CRYPTODEV(vdev);
+
+    virtio_cryptodev_drain(c);
+    qemu_bh_schedule(c->bh);
 }
 
 static void virtio_cryptodev_reset(VirtIODevice *vdev)
@@ -179,7 +193,7 @@ static void virtio_cryptodev_unrealize(DeviceState *dev)
     VirtIOCryptodev *c = VIRTIO_CRYPTODEV(dev);
     unsigned int i;
 
-    virtio_cryptodev_drain(c);
+    virtio_cryptodev_drain_last(c);
     qemu_bh_delete(c->bh);
     virtio_cryptodev_close_all(c);
     g_free(c->files);
@@ -231,6 +245,7 @@ static void virtio_cryptodev_class_init(ObjectClass *klass,
     vdc->get_features = virtio_cryptodev_get_features;
     vdc->set_status = virtio_cryptodev_set_status;
     vdc->reset = virtio_cryptodev_reset;
+    vdc->queue_reset = virtio_cryptodev_queue_reset;
     vdc->vmsd = &vmstate_virtio_cryptodev_device;
 }
 

@@ -102,16 +102,21 @@ struct VirtIOCryptodev {
      * are at the rings or at guest memory, off while we let go of the lock.
      */
     MemReentrancyGuard *guard;
-    bool may_unlock;            /* the transport's kicks pass that guard */
+    /*
+     * Whether this thread's processor is accessing the registers for kicks, and
+     * not another device that it accesses.  NULL: they do not pass that guard.
+     */
+    bool (*is_own_kick)(struct VirtIOCryptodev *c);
     bool running;               /* at the rings: a kick is our own doing */
 
     unsigned int unlocked;      /* requests at work in processors' threads */
     unsigned int pooled;        /* requests at work in the thread pool */
     unsigned int draining;      /* somebody waits for both to be 0 */
-    QemuCond idle;              /* unlocked has become 0 */
+    QemuCond idle;              /* unlocked or draining has become 0 */
 
     VirtIOCryptodevFile **files; /* conf.max_open_files of them */
     unsigned long *open_files;   /* a bit for each: is it open? */
+    unsigned int num_files;      /* those that are closed and at work as well */
 };
 
 /*
@@ -177,10 +182,12 @@ int virtio_cryptodev_call(VirtIOCryptodevRequest *req, uint32_t type,
                           int32_t handle);
 
 /* virtio-cryptodev-queue.c: the way through the rings. */
-void virtio_cryptodev_run(VirtIOCryptodev *c, VirtQueue *vq);
+void virtio_cryptodev_run(VirtIOCryptodev *c, VirtQueue *vq, bool kicked);
 void virtio_cryptodev_run_all(VirtIOCryptodev *c);
 /* Wait until nothing is at work; what was is answered. */
 void virtio_cryptodev_drain(VirtIOCryptodev *c);
+/* And until nobody else waits for that, who would go on with the device. */
+void virtio_cryptodev_drain_last(VirtIOCryptodev *c);
 
 /* Open files */
 void virtio_cryptodev_unref_file(VirtIOCryptodev *c, VirtIOCryptodevFile *file);
