@@ -47,6 +47,13 @@
 #include "sysemu/tcg.h"
 #endif
 
+/* Another header that moves. */
+#if __has_include("system/address-spaces.h")
+#include "system/address-spaces.h"
+#else
+#include "exec/address-spaces.h"
+#endif
+
 /* 9.0 named the big lock anew. */
 #if !COMPAT_QEMU_AT_LEAST(9, 0)
 #include "qemu/main-loop.h"

@@ -348,6 +348,7 @@ static int virtio_cryptodev_pre_load(void *opaque)
 
     virtio_cryptodev_drain(c);
     virtio_cryptodev_close_all(c);
+    c->began = false;
     return 0;
 }
 

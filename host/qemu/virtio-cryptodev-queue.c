@@ -33,7 +33,7 @@
 #define BATCH_BYTES (4 * MiB)   /* data worked on before others get a turn */
 #define HERE_BYTES (4 * KiB)    /* data worked on with the lock held */
 
-#define SHRANK "virtio-cryptodev: a packed ring shrank in use"
+#define LOST "virtio-cryptodev: a ring changed its kind, or shrank, in use"
 
 /* No kick, and no access to our own registers, is taken for a guest's now. */
 static bool enter(VirtIOCryptodev *c)
@@ -52,16 +52,22 @@ static void leave(VirtIOCryptodev *c, bool engaged)
 }
 
 /*
- * A driver may say another size at any moment.  The core keeps its places in a
- * packed ring meanwhile, and aborts over one that is no more.
+ * A driver may say another size at any moment, and agree on other features once
+ * it has taken FEATURES_OK back.  The core keeps its places in a ring meanwhile,
+ * and aborts over one that a packed ring does not have.
  */
-static bool lost_its_place(VirtIODevice *vdev, VirtQueue *vq)
+static bool lost_its_place(VirtIOCryptodev *c, VirtQueue *vq)
 {
+    VirtIODevice *vdev = VIRTIO_DEVICE(c);
+    const bool packed = virtio_vdev_has_feature(vdev, VIRTIO_F_RING_PACKED);
     const int n = virtio_get_queue_index(vq);
     const unsigned int num = virtio_queue_get_num(vdev, n);
     unsigned int places;
 
-    if (!virtio_vdev_has_feature(vdev, VIRTIO_F_RING_PACKED)) {
+    if (c->began && c->packed != packed) {
+        return true;
+    }
+    if (!packed) {
         return false;
     }
     /* Each in 15 bits, above them its wrap counter: available, then used. */
@@ -78,10 +84,12 @@ static bool ready(VirtIOCryptodev *c, VirtQueue *vq)
         !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK)) {
         return false;
     }
-    if (lost_its_place(vdev, vq)) {
-        virtio_error(vdev, SHRANK);
+    if (lost_its_place(c, vq)) {
+        virtio_error(vdev, LOST);
         return false;
     }
+    c->packed = virtio_vdev_has_feature(vdev, VIRTIO_F_RING_PACKED);
+    c->began = true;
     return true;
 }
 
@@ -102,8 +110,8 @@ static void finish(VirtIOCryptodevRequest *req)
 {
     VirtIOCryptodev *c = req->c;
 
-    if (lost_its_place(VIRTIO_DEVICE(c), req->vq)) {
-        virtio_error(VIRTIO_DEVICE(c), SHRANK);
+    if (lost_its_place(c, req->vq)) {
+        virtio_error(VIRTIO_DEVICE(c), LOST);
         virtqueue_detach_element(req->vq, &req->elem, 0);
     } else {
         virtqueue_push(req->vq, &req->elem, virtio_cryptodev_request_end(req));

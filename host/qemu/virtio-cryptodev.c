@@ -111,6 +111,7 @@ static void virtio_cryptodev_reset(VirtIODevice *vdev)
     VirtIOCryptodev *c = VIRTIO_CRYPTODEV(vdev);
 
     qemu_bh_cancel(c->bh);
+    c->began = false;
     virtio_cryptodev_drain(c);
     virtio_cryptodev_close_all(c);
 }

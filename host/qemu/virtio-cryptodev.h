@@ -108,6 +108,8 @@ struct VirtIOCryptodev {
      */
     bool (*is_own_kick)(struct VirtIOCryptodev *c);
     bool running;               /* at the rings: a kick is our own doing */
+    bool began;                 /* with the rings, since the last reset: */
+    bool packed;                /* what kind they were */
 
     unsigned int unlocked;      /* requests at work in processors' threads */
     unsigned int pooled;        /* requests at work in the thread pool */
