@@ -81,6 +81,8 @@ class Tarball:
     def lay_out(self, target: Path, ours: frozenset[str]) -> None:
         """Unpack it, once and for all: a work tree that is there is whole."""
         if target.is_dir():
+            # A file that an earlier version of the harness left alone is still as it was unpacked.
+            _keep(target, ours)
             return
         fresh = target.with_name(target.name + ".new")
         remove(fresh)
@@ -90,10 +92,7 @@ class Tarball:
             job = Job(f"unpacking {self.name}", self.log, UNPACK_SECONDS)
             run(["tar", "--extract", "--file", self.fetch(), *options], job)
             version_of(fresh, self.name)
-            for name in (name for name in ours if (fresh / name).is_file()):
-                saved = _saved(fresh, name)
-                saved.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(fresh / name, saved)
+            _keep(fresh, ours)
             fresh.rename(target)
         finally:
             remove(fresh)
@@ -101,6 +100,15 @@ class Tarball:
     def read(self, target: Path, name: str) -> str:
         """Return a file as it was unpacked."""
         return _saved(target, name).read_text()
+
+
+def _keep(tree: Path, names: frozenset[str]) -> None:
+    """Keep a copy of files that will be changed, unless there is one."""
+    for name in names:
+        saved = _saved(tree, name)
+        if (tree / name).is_file() and not saved.is_file():
+            saved.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(tree / name, saved)
 
 
 def _saved(target: Path, name: str) -> Path:

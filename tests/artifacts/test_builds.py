@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import tarfile
 from pathlib import Path
 
 import paramiko
@@ -19,7 +20,7 @@ from harness.artifacts.kernel import module_needs, read_module, relocate_headers
 from harness.artifacts.keys import ssh_key
 from harness.artifacts.progress import Progress
 from harness.artifacts.qemu import PATCHED, overlay
-from harness.artifacts.qemu_source import SIGNS_OF_QEMU, Checkout, given_source, ranked
+from harness.artifacts.qemu_source import SIGNS_OF_QEMU, Checkout, Tarball, given_source, ranked
 from harness.errors import ArtifactError, SetupError
 
 
@@ -197,6 +198,21 @@ def test_a_leak_of_qemu_is_mended_in_the_work_tree_alone(tmp_path: Path) -> None
         assert (work / "leaks.c").read_text() == "free(last); keep(name);\n"
         assert (work / "mended.c").read_text() == (checkout / "mended.c").read_text()
     assert (checkout / "leaks.c").read_text() == "keep(name);\n"
+
+
+def test_a_tree_that_an_earlier_harness_unpacked_can_be_mended(tmp_path: Path) -> None:
+    top = qemu_tree(tmp_path / "qemu-10.0.0")
+    (top / "leaks.c").write_text("keep(name);\n")
+    with tarfile.open(tmp_path / "q.tar", "w") as archive:
+        archive.add(top, top.name)
+    source = Tarball("q.tar", lambda: tmp_path / "q.tar", "key", tmp_path / "log")
+    work = tmp_path / "work"
+    mended: dict[str, tuple[str, str]] = {"leaks.c": ("keep(", "free(last); keep(")}
+    for mends in ({}, mended):
+        source.lay_out(work, PATCHED | mends.keys())
+        overlay(source, work, {}, mends)
+    assert (work / "leaks.c").read_text() == "free(last); keep(name);\n"
+    assert source.read(work, "leaks.c") == "keep(name);\n"
 
 
 def test_headers_work_from_any_place(tmp_path: Path) -> None:
