@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.errors import SetupError
 from harness.sut.programs import PROGRAMS_VARIABLE, programs_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SOURCES = {
     "two.c": "int\nmain(int argc, char** argv)\n{\n\treturn 0;\n}\n",

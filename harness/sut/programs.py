@@ -22,7 +22,8 @@ COMPILE_SECONDS = 120.0
 _MAIN = re.compile(r"\bmain\s*\([^()]*\)\s*\{")
 _ERROR = re.compile(r"error:|undefined reference|cannot find")
 # ENABLE_ASYNC is what cryptodev-linux's own programs ask for where a device has the asynchronous calls.
-_COMPILE = ("cc", "-O2", "-w", "-DENABLE_ASYNC", "-pthread")
+# They are older than C99's inline, which defines a function only where something says so once more.
+_COMPILE = ("cc", "-O2", "-w", "-fgnu89-inline", "-DENABLE_ASYNC", "-pthread")
 # After a program's own: the guest has no libraries to load, and OpenSSL is what programs compare with.
 _LIBRARIES = ("-lcrypto", "-lm")
 
@@ -80,8 +81,8 @@ def compiled(source: Path, folder: Path) -> Path:
     return program
 
 
-def run(machine: VirtualMachine, source: Path, folder: Path) -> None:
-    """Compile a program into a folder, put it into a guest and run it there, to its good end.
+def run(machine: VirtualMachine, source: Path, folder: Path) -> str:
+    """Compile a program into a folder, put it into a guest, run it to its good end, and return its output.
 
     Raises:
         ArtifactError: it does not compile.
@@ -92,9 +93,10 @@ def run(machine: VirtualMachine, source: Path, folder: Path) -> None:
     place = f"/run/{source.stem}"
     machine.succeed(f"cat >{place} && chmod 755 {place}", stdin=compiled(source, folder).read_bytes())
     before = _driver_messages(machine)
-    output = machine.succeed(place, timeout=RUN_SECONDS)
+    output = machine.succeed(f"{place} 2>&1", timeout=RUN_SECONDS)
     if said := _driver_messages(machine)[len(before) :]:
         raise AssertionError("\n".join([f"{source.name} made the kernel say:", *said, "it printed:", output]))
+    return output
 
 
 def _include() -> tuple[str, ...]:

@@ -19,8 +19,10 @@
 	do {								\
 		errno = 0;						\
 		if (!(what)) {						\
-			fprintf(stderr, "%s:%d: not so: %s (%s)\n",	\
-				__FILE__, __LINE__, #what, strerror(errno)); \
+			fprintf(stderr, "%s:%d: not so: %s\n",		\
+				__FILE__, __LINE__, #what);		\
+			if (errno)					\
+				perror("errno");			\
 			exit(1);					\
 		}							\
 	} while (0)
