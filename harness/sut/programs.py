@@ -107,7 +107,14 @@ def _failure(*command: str | Path) -> str:
     """Run a compiler; return its first error, or nothing if it succeeded."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", check=False, timeout=COMPILE_SECONDS
+            command,
+            # Its errors are looked for by their English names.
+            env={**os.environ, "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=COMPILE_SECONDS,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise SetupError("compiling a program", f"{command[0]} does not run: {error}") from error
