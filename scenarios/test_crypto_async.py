@@ -189,7 +189,7 @@ def test_a_session_that_is_freed_with_calls_under_way(pair):
 
 
 def test_small_calls_beside_slow_ones_cost_no_interrupts(vm_module, crypto_module, sut):
-    """An answer that is taken at once brings no interrupt, in flight what may be: the kernel stands few in vain."""
+    """An answer that is taken at once brings no interrupt: the kernel stands few that are in vain."""
     file = crypto_module.open(sut.node)
     slow = file.gsession(Cipher.DES3_CBC, bytes(range(24))).ses
     small = file.gsession(Cipher.AES_CBC, KEY).ses
@@ -201,4 +201,6 @@ def test_small_calls_beside_slow_ones_cost_no_interrupts(vm_module, crypto_modul
         assert not file.fetch().answer.errno
     file.close()
     vain = vm_module.succeed("for one in /proc/irq/*/*-crypto-vq; do grep unhandled ${one%/*}/spurious; done")
-    assert all(int(line.split()[-1]) < 100 for line in vain.splitlines() if line.startswith("unhandled")), vain
+    counts = [int(line.split()[-1]) for line in vain.splitlines()]
+    assert counts
+    assert max(counts) < 100, vain

@@ -151,7 +151,7 @@ def test_a_hash_is_copied(twin_module, mac):
 
 @pytest.mark.parametrize("which", ["source", "destination"])
 def test_a_copy_where_a_hash_began_anew(twin_module, which):
-    """What CIOCCPHASH copies counts, also if one of the two had just begun anew with data that cannot be read."""
+    """What CIOCCPHASH copies counts, also if one of the two had just begun anew with bad data."""
     one, other = (twin_module.session(0, mac=Mac.SHA1) for _ in range(2))
     twin_module.crypt(one, Op.ENCRYPT, b"one", flags=CopFlag.UPDATE)
     twin_module.crypt(other, Op.ENCRYPT, b"other", flags=CopFlag.UPDATE)

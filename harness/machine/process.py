@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # died before that was set: whoever lost its parent has another one by now.
 _STILL_MINE = '[ "$PPID" = "$0" ] || exit 125; exec "$@"'
 _STOP_SECONDS = 5.0
-# A killed process goes when the kernel has time for it; on a machine with ten times the work that it can do, late.
+# A killed process goes when the kernel has time for it: late, on a machine with too much to do.
 _KILLED_SECONDS = 60.0
 
 
