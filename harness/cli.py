@@ -16,7 +16,6 @@ from harness.artifacts import (
     GENERIC_PACKAGE,
     NOTHING,
     PACKAGE,
-    REPOSITORY,
     Artifacts,
     Flavour,
     Progress,
@@ -32,7 +31,7 @@ from harness.qtest.finding import Finding
 from harness.qtest.player import replay
 from harness.qtest.trace import Trace, TraceError
 from harness.room import Room, prove_accelerator
-from harness.sut.mutants import MUTANTS
+from harness.sut import mutants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add("shell", _shell, "a guest with the device and the driver in this terminal", guest)
     faulty = argparse.ArgumentParser(add_help=False)
     text = "put a fault into the device, to see it found"
-    faulty.add_argument("--mutant", choices=sorted(MUTANTS), metavar="NAME", help=text)
+    faulty.add_argument("--mutant", type=mutants.device_option, metavar="NAME", help=text)
     again = add(
         "replay", _replay, "play a trace on a device without a guest, beside the model", scale, faulty
     )
@@ -164,7 +163,7 @@ def _artifacts(options: argparse.Namespace, kernel: str = PACKAGE) -> Artifacts:
         flavour=options.flavour,
     )
     mutant = getattr(options, "mutant", None)
-    changes = MUTANTS[mutant].changes(REPOSITORY) if mutant else NOTHING
+    changes = mutant.changes() if mutant else NOTHING
     return Artifacts(settings, Progress(), changes=changes, kernel=kernel)
 
 
