@@ -27,6 +27,8 @@ from harness.fuzz.arguments import count_of
 from harness.machine import Accelerator
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
+from harness.mutants import command as mutants_command
+from harness.mutants.scenarios import Runner
 from harness.qtest.finding import Finding
 from harness.qtest.player import replay
 from harness.qtest.trace import Trace, TraceError
@@ -87,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("file", type=Path, metavar="FILE", help="the trace; '-' reads standard input")
     text = "play hostile requests on the device, and hold every byte of it against the model"
     fuzz_arguments.add_to(add("fuzz", _fuzz, text, scale, faulty))
+    text = "put one fault after the other into each part, and see which scenario catches it"
+    mutants_command.add_to(add("mutants", _mutants, text, guest), count_of)
     _add_bench(commands, [common, guest])
     coverage = add("coverage", _coverage, "pages over what was executed of the host's C (flavour coverage)")
     coverage.add_argument("--reset", action="store_true", help="forget what was counted so far")
@@ -311,6 +315,31 @@ def _fuzz(options: argparse.Namespace) -> int:
     if figures.tally.found:
         return FAILED
     return INTERRUPTED if figures.interrupted else 0
+
+
+def _mutants(options: argparse.Namespace) -> int:
+    from harness.bench import outputs  # noqa: PLC0415 -- as above
+
+    chosen = mutants_command.chosen(options.only)
+    if options.list:
+        for mutant in chosen:
+            print(f"{mutant.name}: {mutant.part}: {mutant.breaks}")
+        return 0
+    if options.json is not None:
+        try:
+            outputs.require_writable(options.json)
+        except SetupError as error:
+            # Status 1 says that one survived.
+            print(f"harness: {error}", file=sys.stderr)
+            return MISUSED
+    runner = Runner(mutants_command.passed_on(options))
+    report = mutants_command.try_all(chosen, runner, Progress(), options.n)
+    Console().print(mutants_command.table(report), highlight=False)
+    if options.json is not None:
+        outputs.write(options.json, report.text())
+    if not report.good:
+        return FAILED
+    return INTERRUPTED if report.interrupted else 0
 
 
 def _coverage(options: argparse.Namespace) -> int:
