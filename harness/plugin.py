@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.artifacts import NOTHING, REPOSITORY, Artifacts, Flavour, Progress, Settings
+from harness.artifacts import NOTHING, Artifacts, Flavour, Progress, Settings
 from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
 from harness.room import Room, prove_accelerator
-from harness.sut.mutants import MUTANTS
+from harness.sut import mutants
 from harness.sut.programs import PROGRAMS_VARIABLE, programs_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--jobs", type=int, default=None, metavar="N", help="how many compilers run at once")
     group.addoption("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
     group.addoption(
-        "--mutant", choices=sorted(MUTANTS), metavar="NAME", help="put a fault into the device that is tested"
+        "--mutant", type=mutants.option, metavar="NAME", help="put a fault into a part that is tested"
     )
     group.addoption(
         "--programs",
@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SCALE] = config.getoption("--timeout-scale") or timeout_scale()
         config.stash[PROGRAMS] = programs_of(config.getoption("--programs"))
         mutant = config.getoption("--mutant")
-        changes = MUTANTS[mutant].changes(REPOSITORY) if mutant else NOTHING
+        changes = mutant.changes() if mutant else NOTHING
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     worker = getattr(config, "workerinput", {}).get("workerid")
@@ -164,6 +164,7 @@ def _header(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
     if wanted & NEEDS_GUEST:
         proof = proof_of(config)
         Room(artifacts, proof, config.stash[SCALE]).ready()
+        artifacts.replaced()
         lines.append(f"accelerator: {proof.reason}")
         lines.append(f"qemu: {artifacts.qemu().version}, guest kernel: {artifacts.kernel().release}")
     if wanted & (NEEDS_PROGRAMS | NEEDS_GUEST | NEEDS_QEMU):
@@ -184,7 +185,9 @@ def pytest_runtest_makereport(
         ]
         places = [entry for entry in call.excinfo.traceback if entry.path == item.path]
         if places:
-            lines.insert(1, f"{item.path.name}:{places[-1].lineno + 1}: {places[-1].statement}")
+            # A call that is written on several lines is one line here.
+            statement = " ".join(str(places[-1].statement).split())
+            lines.insert(1, f"{item.path.name}:{places[-1].lineno + 1}: {statement}")
         report.longrepr = "\n".join(lines)
         item.stash[TOLD] = True
     return report

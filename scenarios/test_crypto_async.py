@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 KEY = bytes(range(16))
 # Poll is given this long; it returns when there is something, not when the time is over.
 SECONDS = 120
+SLOW_BYTES = 1 << 20
 
 
 @dataclass
@@ -117,6 +119,56 @@ def test_calls_of_one_session_are_done_in_their_order(pair):
         last = CopFlag.FINAL if number == 11 else CopFlag.UPDATE
         pair.give(sha, Op.ENCRYPT, chance.randbytes(chance.randint(1, 30000)), flags=last)
     for _ in range(24):
+        pair.fetch()
+
+
+def _give_slow(file: CryptoFile, ses: int, byte: int) -> None:
+    """Give a call that takes the device longer than the next one takes to come."""
+    reply = file.ctl.ask(f"async {file.fd} {ses:#x} op=enc src=fill:{byte}:{SLOW_BYTES} out=sha256")
+    assert reply.errno == 0
+
+
+def _fetch_slow(file: CryptoFile) -> str:
+    """Fetch such a call; return the hash of its result."""
+    assert file.poll("in", seconds=SECONDS).readable
+    return file.ctl.ask(f"fetch {file.fd}").values["dst"].removeprefix("sha256:")
+
+
+def _slow_hash(twin: Twin, ses: int, byte: int) -> str:
+    """Return what the model says of such a call."""
+    done = twin.model.crypt(ses, Op.ENCRYPT, bytes([byte]) * SLOW_BYTES).dst
+    assert done is not None
+    return hashlib.sha256(done).hexdigest()
+
+
+def test_calls_that_wait_for_their_session_keep_their_order(pair):
+    """Calls that wait for the one before them in their session go on from its last block."""
+    ses = pair.twin.session(Cipher.DES3_CBC, bytes(range(24)))
+    for byte in range(5):
+        _give_slow(pair.file, ses, byte)
+    for byte in range(5):
+        assert _fetch_slow(pair.file) == _slow_hash(pair.twin, ses, byte), f"call {byte} was not in its turn"
+
+
+def test_a_small_operation_beside_calls_under_way(pair):
+    """Each answer of the device goes to who asked: to small operations, and to calls that take long."""
+    slow = pair.twin.session(Cipher.DES3_CBC, bytes(range(24)))
+    quick = pair.twin.session(Cipher.AES_CBC, KEY)
+    right = pair.twin.crypt(quick, Op.ENCRYPT, bytes(64), iv=bytes(16)).dst
+    for byte in range(5):
+        _give_slow(pair.file, slow, byte)
+    answer = pair.file.crypt(quick, Op.ENCRYPT, bytes(64), iv=bytes(16), repeat=10_000)
+    assert (answer.errno, answer.dst) == (0, right), "a small operation got an answer that is not its own"
+    for byte in range(5):
+        assert _fetch_slow(pair.file) == _slow_hash(pair.twin, slow, byte)
+
+
+@pytest.mark.parametrize("size", [64, 65536])
+def test_a_call_after_one_of_another_session(pair, size):
+    """Sessions take turns with their calls, and none gets the key of the one before it."""
+    sessions = [pair.twin.session(Cipher.AES_CBC, key) for key in (KEY, KEY[::-1])]
+    for number in range(4):
+        pair.give(sessions[number % 2], Op.ENCRYPT, bytes(size), iv=bytes(16))
         pair.fetch()
 
 

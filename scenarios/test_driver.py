@@ -65,19 +65,29 @@ def test_unplug_while_open(vm, sut):
 
 
 @pytest.mark.machine(cpus=2)
-def test_unbind_while_processes_work(vm, sut):
+@pytest.mark.parametrize("size", [4096, 1 << 18], ids=["answered at once", "waited for"])
+def test_unbind_while_processes_work(vm, sut, size):
     """A device unbound under four busy processes ends every call of theirs with ENODEV: nobody hangs."""
     files = [sut.cryptoctl(vm).open("/dev/cryptodev0") for _ in range(4)]
     sessions = [file.gsession(AES, KEY).ses for file in files]
     with ThreadPoolExecutor(len(files)) as pool:
         storms = [
-            pool.submit(file.crypt, ses, abi.Op.ENCRYPT, bytes(4096), iv=bytes(16), repeat=1_000_000_000)
+            pool.submit(file.crypt, ses, abi.Op.ENCRYPT, bytes(size), iv=bytes(16), repeat=1_000_000_000)
             for file, ses in zip(files, sessions, strict=True)
         ]
         vm.succeed("cd /sys/bus/virtio/drivers/virtio_cryptodev && echo virtio* > unbind")
         assert [storm.result().errno for storm in storms] == [errno.ENODEV] * len(files)
     for file, ses in zip(files, sessions, strict=True):
         assert file.crypt(ses, abi.Op.ENCRYPT, TEXT, iv=bytes(16)).errno == errno.ENODEV
+
+
+def test_the_longest_operation_is_a_parameter(vm, sut):
+    """A driver that was told to take no more than 8 KiB refuses more, whatever the device would do."""
+    vm.succeed(f"{sut.unload()} && {sut.load()} max_len=8192")
+    file = sut.cryptoctl(vm).open(sut.node)
+    ses = file.gsession(AES, KEY).ses
+    assert file.crypt(ses, abi.Op.ENCRYPT, bytes(8192), iv=bytes(16)).errno == 0
+    assert file.crypt(ses, abi.Op.ENCRYPT, bytes(8208), iv=bytes(16)).errno == errno.EINVAL
 
 
 @pytest.mark.machine(devices=("virtio-cryptodev-pci",) * 3)
