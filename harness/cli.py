@@ -16,7 +16,6 @@ from harness.artifacts import (
     GENERIC_PACKAGE,
     NOTHING,
     PACKAGE,
-    REPOSITORY,
     Artifacts,
     Flavour,
     Progress,
@@ -28,11 +27,13 @@ from harness.fuzz.arguments import count_of
 from harness.machine import Accelerator
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
+from harness.mutants import command as mutants_command
+from harness.mutants.scenarios import Runner
 from harness.qtest.finding import Finding
 from harness.qtest.player import replay
 from harness.qtest.trace import Trace, TraceError
 from harness.room import Room, prove_accelerator
-from harness.sut.mutants import MUTANTS
+from harness.sut import mutants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,13 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     add("shell", _shell, "a guest with the device and the driver in this terminal", guest)
     faulty = argparse.ArgumentParser(add_help=False)
     text = "put a fault into the device, to see it found"
-    faulty.add_argument("--mutant", choices=sorted(MUTANTS), metavar="NAME", help=text)
+    faulty.add_argument("--mutant", type=mutants.device_option, metavar="NAME", help=text)
     again = add(
         "replay", _replay, "play a trace on a device without a guest, beside the model", scale, faulty
     )
     again.add_argument("file", type=Path, metavar="FILE", help="the trace; '-' reads standard input")
     text = "play hostile requests on the device, and hold every byte of it against the model"
     fuzz_arguments.add_to(add("fuzz", _fuzz, text, scale, faulty))
+    text = "put one fault after the other into each part, and see which scenario catches it"
+    mutants_command.add_to(add("mutants", _mutants, text, guest), count_of)
     _add_bench(commands, [common, guest])
     coverage = add("coverage", _coverage, "pages over what was executed of the host's C (flavour coverage)")
     coverage.add_argument("--reset", action="store_true", help="forget what was counted so far")
@@ -164,7 +167,7 @@ def _artifacts(options: argparse.Namespace, kernel: str = PACKAGE) -> Artifacts:
         flavour=options.flavour,
     )
     mutant = getattr(options, "mutant", None)
-    changes = MUTANTS[mutant].changes(REPOSITORY) if mutant else NOTHING
+    changes = mutant.changes() if mutant else NOTHING
     return Artifacts(settings, Progress(), changes=changes, kernel=kernel)
 
 
@@ -312,6 +315,31 @@ def _fuzz(options: argparse.Namespace) -> int:
     if figures.tally.found:
         return FAILED
     return INTERRUPTED if figures.interrupted else 0
+
+
+def _mutants(options: argparse.Namespace) -> int:
+    from harness.bench import outputs  # noqa: PLC0415 -- as above
+
+    chosen = mutants_command.chosen(options.only)
+    if options.list:
+        for mutant in chosen:
+            print(f"{mutant.name}: {mutant.part}: {mutant.breaks}")
+        return 0
+    if options.json is not None:
+        try:
+            outputs.require_writable(options.json)
+        except SetupError as error:
+            # Status 1 says that one survived.
+            print(f"harness: {error}", file=sys.stderr)
+            return MISUSED
+    runner = Runner(mutants_command.passed_on(options))
+    report = mutants_command.try_all(chosen, runner, Progress(), options.n)
+    Console().print(mutants_command.table(report), highlight=False)
+    if options.json is not None:
+        outputs.write(options.json, report.text())
+    if not report.good:
+        return FAILED
+    return INTERRUPTED if report.interrupted else 0
 
 
 def _coverage(options: argparse.Namespace) -> int:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.artifacts import NOTHING, REPOSITORY, Artifacts, Flavour, Progress, Settings
+from harness.artifacts import NOTHING, Artifacts, Flavour, Progress, Settings
 from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
 from harness.room import Room, prove_accelerator
-from harness.sut.mutants import MUTANTS
+from harness.sut import mutants
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--jobs", type=int, default=None, metavar="N", help="how many compilers run at once")
     group.addoption("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
     group.addoption(
-        "--mutant", choices=sorted(MUTANTS), metavar="NAME", help="put a fault into the device that is tested"
+        "--mutant", type=mutants.option, metavar="NAME", help="put a fault into a part that is tested"
     )
     group.addoption("--accel", choices=["auto", *Accelerator], help="auto takes KVM where it was proven")
     group.addoption("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         config.stash[SCALE] = config.getoption("--timeout-scale") or timeout_scale()
         mutant = config.getoption("--mutant")
-        changes = MUTANTS[mutant].changes(REPOSITORY) if mutant else NOTHING
+        changes = mutant.changes() if mutant else NOTHING
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     worker = getattr(config, "workerinput", {}).get("workerid")
@@ -144,6 +144,7 @@ def _header(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
     if wanted & NEEDS_GUEST:
         proof = proof_of(config)
         Room(artifacts, proof, config.stash[SCALE]).ready()
+        artifacts.replaced()
         lines.append(f"accelerator: {proof.reason}")
         lines.append(f"qemu: {artifacts.qemu().version}, guest kernel: {artifacts.kernel().release}")
     if wanted & (NEEDS_PROGRAMS | NEEDS_GUEST | NEEDS_QEMU):

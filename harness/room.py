@@ -11,6 +11,7 @@ from harness.machine.lan import Lan
 from harness.machine.ready import give_back, save_at_rest
 from harness.machine.snapshot import Snapshot, machine_key
 from harness.oracles.kernel_log import KernelLogOracle
+from harness.sut.bundled import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +81,7 @@ class Room:
     def cold(self, told: Callable[[], bool] = bool, **wishes: Any) -> Iterator[VirtualMachine]:
         """Boot a guest for one user and end it afterwards."""
         with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
-            yield machine.boot()
+            yield self._given(machine.boot())
 
     @contextmanager
     def fresh(
@@ -97,7 +98,7 @@ class Room:
         config = self.config(lan=lan is not None, **wishes)
         snapshot = self.ready(lan=lan is not None, **wishes)
         with self._watched(VirtualMachine(config, identity=identity, cable=cable), told) as machine:
-            yield machine.restore(snapshot)
+            yield self._given(machine.restore(snapshot))
 
     @contextmanager
     def restored(
@@ -118,6 +119,11 @@ class Room:
             GuestPanicError: the first report.
         """
         self._oracles[machine].verdict()
+
+    def _given(self, machine: VirtualMachine) -> VirtualMachine:
+        """Give a guest the parts under test that its image has not."""
+        replace(machine, self._artifacts.replaced(), noload="harness.noload" in machine.config.kernel_args)
+        return machine
 
     @contextmanager
     def _watched(self, machine: VirtualMachine, told: Callable[[], bool]) -> Iterator[VirtualMachine]:

@@ -20,6 +20,13 @@ def _expected(key: bytes, iv: bytes, text: bytes) -> bytes:
     return cipher.aes_cbc(abi.Op.ENCRYPT, key, iv, text)
 
 
+def test_a_session_is_told_by_its_number_alone(crypto):
+    """CIOCGSESSION writes the session's id and nothing else: no pointer comes back from the kernel."""
+    answer = crypto.open(NODE).gsession(AES, b"k" * 16)
+    assert answer.errno == 0
+    assert answer.ses is not None
+
+
 def test_dup_shares_the_sessions(crypto):
     """A session opened on one descriptor works on its duplicate, and goes on after the first is closed."""
     key = b"k" * 16

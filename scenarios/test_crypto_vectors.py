@@ -61,3 +61,12 @@ def test_the_updated_iv_is_written_on_request(twin):
         assert kept.iv is None
         written = twin.crypt(ses, op, bytes(64), iv=iv, flags=abi.CopFlag.WRITE_IV)
         assert written.iv not in (None, iv)
+
+
+def test_the_iv_is_as_long_as_the_ciphers(twin):
+    """A cipher with a block of 8 bytes has an IV of 8: no more of it is read, and no more written back."""
+    ses = twin.session(abi.Cipher.DES3_CBC, bytes(range(24)))
+    for op in abi.Op:
+        for size in (8, 64, 8192):
+            twin.crypt(ses, op, bytes(size), iv=bytes(range(8)))
+            twin.crypt(ses, op, bytes(size), iv=bytes(range(8)), flags=abi.CopFlag.WRITE_IV)

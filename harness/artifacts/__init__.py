@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import filelock
@@ -25,12 +27,19 @@ from harness.errors import SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 T = TypeVar("T")
 
 # Everything that may lie in a cache; a folder that is not one of these was put there by someone else.
 CACHE_CONTENT = ("store", "staging", "work", "pins", "apt", "logs", "keys", "accelerator", "locks")
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """What differs from what a guest's image has; None where nothing does."""
+
+    driver: Driver | None
+    programs: Programs | None
 
 
 class Artifacts:
@@ -54,13 +63,15 @@ class Artifacts:
             settings: where and how.
             progress: is told what goes on.
             building: with False, what is missing raises NotBuiltError.
-            changes: a device that differs from ours: path in the repository → text of that file.
+            changes: parts that differ from ours: path in the repository → text of that file.
             kernel: Debian's metapackage of the kernel that the guest runs.
         """
         self.settings, self._changes, self._kernel_package = settings, changes, kernel
         self._store = Store(settings.cache_dir, progress, building=building)
         self._packages = PackageSource(self._store)
-        self._compiler = Compiler(self._store, settings.jobs, settings.flavour)
+        self._compiler = Compiler(self._store, settings.jobs, settings.flavour, changes)
+        # Guests start with our own driver and programs; others replace them there: no image is made anew.
+        self._own = Compiler(self._store, settings.jobs, settings.flavour)
 
     def qemu(self) -> QemuBuild:
         """Return QEMU with the device."""
@@ -87,8 +98,17 @@ class Artifacts:
         return self._devcrypto
 
     def image(self) -> Image:
-        """Return the guest's root file system."""
+        """Return the guest's root file system; it has our own driver and programs, see :meth:`replaced`."""
         return self._image
+
+    def replaced(self) -> Replaced:
+        """Return what a guest has to be given that is not in its image, because it differs from ours."""
+
+        def changed(*folders: str) -> bool:
+            return any(str(Path(name).parent) in folders for name in self._changes)
+
+        driver = self.driver() if changed("guest/driver") else None
+        return Replaced(driver, self.programs() if changed("guest/chat", "guest/tools") else None)
 
     def ssh_key(self) -> SshKey:
         """Return the key by which this cache's guests are entered."""
@@ -140,7 +160,8 @@ class Artifacts:
 
     @cached_property
     def _qemu(self) -> QemuBuild:
-        return self._on_disk("QEMU", lambda: QemuBuilder(self._packages, self.settings).get(self._changes))
+        device = {name: text for name, text in self._changes.items() if name.startswith("host/")}
+        return self._on_disk("QEMU", lambda: QemuBuilder(self._packages, self.settings).get(device))
 
     @cached_property
     def _kernel(self) -> Kernel:
@@ -161,8 +182,13 @@ class Artifacts:
 
     @cached_property
     def _image(self) -> Image:
-        parts = (self.kernel(), self.driver(), self.programs(), self.ssh_key())
-        return self._on_disk("the image", lambda: ImageBuilder(self._packages).get(*parts))
+        kernel, key = self.kernel(), self.ssh_key()
+
+        def make() -> Image:
+            parts = kernel, self._own.driver(kernel), self._own.programs(), key
+            return ImageBuilder(self._packages).get(*parts)
+
+        return self._on_disk("the image", make)
 
     @cached_property
     def _ssh_key(self) -> SshKey:
@@ -189,6 +215,7 @@ __all__ = [
     "Programs",
     "Progress",
     "QemuBuild",
+    "Replaced",
     "Settings",
     "SshKey",
 ]

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.artifacts.cache import Recipe, Store
@@ -19,7 +22,7 @@ from harness.artifacts.storage import locked, remove
 from harness.errors import ArtifactError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from harness.artifacts.kernel import Kernel
 
@@ -134,12 +137,48 @@ def kernel_compiler(headers: Path) -> str:
 class Compiler:
     """Runs the makefiles of the repository; each result is one entry of the store."""
 
-    def __init__(self, store: Store, jobs: int, flavour: Flavour = Flavour.PLAIN) -> None:
-        self._store, self._jobs, self._flavour = store, jobs, flavour
+    def __init__(
+        self,
+        store: Store,
+        jobs: int,
+        flavour: Flavour = Flavour.PLAIN,
+        changes: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Build into ``store``.
+
+        Args:
+            store: where to.
+            jobs: how many compilers run at once.
+            flavour: how the library is built.
+            changes: texts that stand for files of ours: path in the repository → text.
+        """
+        self._store, self._jobs, self._flavour, self._changes = store, jobs, flavour, changes
+
+    @contextlib.contextmanager
+    def _sources(self, *names: str) -> Iterator[list[Path]]:
+        """Lend folders of the repository as they are to be compiled: themselves, or copies with changes."""
+        folders = [source_folder(name) for name in names]
+        if not any(path.startswith(f"{name}/") for path in self._changes for name in names):
+            yield folders
+            return
+        with TemporaryDirectory() as root:
+            copies = [Path(root) / name for name in names]
+            for folder, copy in zip(folders, copies, strict=True):
+                for file in source_files(folder):
+                    place = copy / file.relative_to(folder)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(file, place)
+            for path, text in self._changes.items():
+                if (Path(root) / path).exists():
+                    (Path(root) / path).write_text(text, "utf-8")
+            yield copies
 
     def driver(self, kernel: Kernel) -> Driver:
         """Return the module for a kernel, built if need be."""
-        folder = source_folder("guest/driver")
+        with self._sources("guest/driver") as [folder]:
+            return self._driver(folder, kernel)
+
+    def _driver(self, folder: Path, kernel: Kernel) -> Driver:
         compiler = kernel_compiler(kernel.headers)
         sources = sources_key(folder, source_files(folder))
         identity = key_of("driver", "2", sources, kernel.identity, compiler_version(compiler))
@@ -188,6 +227,9 @@ class Compiler:
     def _counting_devcrypto(self, names: tuple[str, str]) -> Devcrypto:
         """Return the library where it was compiled: what it counts belongs to the very objects beside it."""
         folder, root = source_folder("host/devcrypto"), self._store.root
+        if any(path.startswith("host/devcrypto/") for path in self._changes):
+            seen = f"the flavour {self._flavour} counts for our own library"
+            raise SetupError("building a changed library", seen, "take another --flavour")
         flags = self._flavour.compiler_flags
         identity = key_of(compiler_version("cc"), flags)
         build = root / "work" / f"devcrypto-{identity[:16]}"
@@ -205,25 +247,25 @@ class Compiler:
         headers: Sequence[str] = (),
         flavour: Flavour = Flavour.PLAIN,
     ) -> tuple[Path, str]:
-        paths = [source_folder(folder) for folder in folders]
-        inputs = [*paths, *(source_folder(folder) for folder in headers)]
-        keys = (sources_key(path, source_files(path)) for path in inputs)
-        flags = flavour.compiler_flags
-        identity = key_of(kind, "2", *keys, compiler_version("cc"), *([flags] if flags else []))
+        with self._sources(*folders, *headers) as inputs:
+            paths = inputs[: len(folders)]
+            keys = (sources_key(path, source_files(path)) for path in inputs)
+            flags = flavour.compiler_flags
+            identity = key_of(kind, "2", *keys, compiler_version("cc"), *([flags] if flags else []))
 
-        def make(staging: Path) -> None:
-            build = staging / "build"
-            for path in paths:
-                # A folder for each: their object files may have the same names.
-                self._make(path, [f"O={build / path.name}"], what, f"{kind}-{identity[:8]}", flags)
-            for name in names:
-                built = next(build.glob(f"*/{name}"), None)
-                if built is None:
-                    raise ArtifactError(f"building {what}", f"the makefiles made no {name}")
-                built.rename(staging / name)
-            remove(build)
+            def make(staging: Path) -> None:
+                build = staging / "build"
+                for path in paths:
+                    # A folder for each: their object files may have the same names.
+                    self._make(path, [f"O={build / path.name}"], what, f"{kind}-{identity[:8]}", flags)
+                for name in names:
+                    built = next(build.glob(f"*/{name}"), None)
+                    if built is None:
+                        raise ArtifactError(f"building {what}", f"the makefiles made no {name}")
+                    built.rename(staging / name)
+                remove(build)
 
-        return self._store.get(Recipe(kind, identity, what, make)), identity
+            return self._store.get(Recipe(kind, identity, what, make)), identity
 
     def _make(self, folder: Path, arguments: list[str], what: str, log: str, more: str = "") -> None:
         doing = f"building {what}"

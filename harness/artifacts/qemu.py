@@ -69,6 +69,8 @@ TOOLS = ("meson==1.8.5", "ninja==1.13.0", "pycotap==1.3.1")
 FIRMWARE_PACKAGES = ("seabios", "qemu-system-data")
 FIRMWARE = ("bios-256k.bin", "bios-microvm.bin", "kvmvapic.bin", "linuxboot_dma.bin")
 OUR_FOLDER = "hw/virtio/cryptodev"
+# Files of devcrypto that QEMU's part of it does without.
+NOT_IN_QEMU = ("preload", "fuzz")
 # What is appended to files of QEMU's own.
 ADDITIONS = {
     "hw/virtio/meson.build": "\nsubdir('cryptodev')\n",
@@ -149,6 +151,8 @@ class QemuBuilder:
         with TemporaryDirectory() as folder:
             ours = self._our_files()
             for number, (name, text) in enumerate(changes.items()):
+                if _is_elsewhere(name):
+                    continue
                 changed = Path(folder) / f"{number}-{Path(name).name}"
                 changed.write_text(text)
                 ours[_place_of(name, ours)] = changed
@@ -240,7 +244,7 @@ class QemuBuilder:
         device, library = source_folder("host/qemu"), source_folder("host/devcrypto")
         files = {f"{OUR_FOLDER}/{path.relative_to(device)}": path for path in source_files(device)}
         for path in source_files(library):
-            if path.suffix in {".c", ".h"} and not path.name.startswith(("preload", "fuzz")):
+            if path.suffix in {".c", ".h"} and not path.name.startswith(NOT_IN_QEMU):
                 files[f"{OUR_FOLDER}/devcrypto/{path.name}"] = path
         return files
 
@@ -362,6 +366,11 @@ def overlay(
     # Debian removes the binary firmware from the source: its meson.build must not ask for it.
     _write_if_other(target / ROMS, source.read(target, ROMS) if has_firmware else "roms = []\n")
     _write_if_other(target / DEVICES_FILE, DEVICES)
+
+
+def _is_elsewhere(name: str) -> bool:
+    """Whether a file is of devcrypto, by its path in the repository, and yet not of the device."""
+    return Path(name).parent.name == "devcrypto" and Path(name).name.startswith(NOT_IN_QEMU)
 
 
 def _place_of(name: str, ours: Mapping[str, Path]) -> str:

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from harness.reference.chat import PORT
 from harness.sut.cryptoctl import Cryptoctl
 
 if TYPE_CHECKING:
+    from harness.artifacts import Replaced
     from harness.machine import VirtualMachine
 
 
@@ -57,3 +62,37 @@ class SystemUnderTest:
     def cryptoctl(self, machine: VirtualMachine) -> Cryptoctl:
         """Start a ``cryptoctl`` in the guest; it ends with the guest or when it is closed."""
         return Cryptoctl(machine.process("cryptoctl"))
+
+
+def replace(machine: VirtualMachine, parts: Replaced, *, noload: bool = False) -> None:
+    """Put other parts into a guest in the place of ours, and load another driver instead of ours.
+
+    Args:
+        machine: a guest that was just booted or restored: nothing uses our parts yet.
+        parts: what differs.
+        noload: the guest has not loaded ours, and does not load the other.
+
+    Raises:
+        MachineError: a file cannot be written, or a module does not load.
+    """
+    sut = SystemUnderTest()
+    if parts.programs is not None:
+        for path in (parts.programs.chat_client, parts.programs.chat_server, parts.programs.cryptoctl):
+            _copy(machine, path, f"/usr/bin/{path.name}", "--strip-all")
+    if parts.driver is not None:
+        _copy(machine, parts.driver.module, sut.module_path, "--strip-debug")
+        if not noload:
+            machine.succeed(f"{sut.unload()} && {sut.load()}")
+
+
+def _copy(machine: VirtualMachine, path: Path, place: str, strip: str) -> None:
+    """Copy a program or a module into a guest, without what only a debugger wants."""
+    machine.succeed(f"cat >{place}", stdin=_stripped(path, strip))
+
+
+@functools.cache
+def _stripped(path: Path, option: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        small = Path(folder) / path.name
+        subprocess.run(["strip", option, "-o", small, path], capture_output=True, check=True)
+        return small.read_bytes()
