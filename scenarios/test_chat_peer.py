@@ -249,10 +249,10 @@ def test_a_device_that_fails(meet, end):
     meeting.to_the_peers_turn()
     meeting.peer.says("go on\n")
     meeting.program.say(PRIVATE)
+    meeting.peer.hears_the_end()
     assert meeting.program.left() == 1
     (line,) = [line for line in meeting.program.last_words() if line.startswith("chat-")]
     assert "encrypting with /dev/crypto: No such device" in line
-    meeting.peer.hears_the_end()
 
 
 @BOTH
@@ -283,7 +283,7 @@ def test_no_device_no_connection(programs, environment, device):
     """With no device, or one that is none, the client connects to nobody: one line, status 1."""
     with Listener() as listener:
         command = [str(programs.chat_client), "--host", "127.0.0.1", "--port", str(listener.port), device]
-        result = run(command, environment(), PRIVATE.encode())
+        result = run(command, environment())
         assert result.returncode == 1
         assert result.stdout == b""
         assert device.encode() in result.stderr
