@@ -165,7 +165,9 @@ def pytest_runtest_makereport(
         ]
         places = [entry for entry in call.excinfo.traceback if entry.path == item.path]
         if places:
-            lines.insert(1, f"{item.path.name}:{places[-1].lineno + 1}: {places[-1].statement}")
+            # A call that is written on several lines is one line here.
+            statement = " ".join(str(places[-1].statement).split())
+            lines.insert(1, f"{item.path.name}:{places[-1].lineno + 1}: {statement}")
         report.longrepr = "\n".join(lines)
         item.stash[TOLD] = True
     return report

@@ -120,6 +120,25 @@ def test_calls_of_one_session_are_done_in_their_order(pair):
         pair.fetch()
 
 
+def test_calls_that_wait_for_their_session_keep_their_order(pair):
+    """Calls too big to be done at once wait for the one before them, and go on from its last block."""
+    ses = pair.twin.session(Cipher.AES_CBC, KEY)
+    chance = _chance("big")
+    for number in range(6):
+        pair.give(ses, Op.ENCRYPT, chance.randbytes((1 << 18) + 16 * number))
+    for _ in range(6):
+        pair.fetch()
+
+
+@pytest.mark.parametrize("size", [64, 65536])
+def test_a_call_after_one_of_another_session(pair, size):
+    """Sessions take turns with their calls, and none gets the key of the one before it."""
+    sessions = [pair.twin.session(Cipher.AES_CBC, key) for key in (KEY, KEY[::-1])]
+    for number in range(4):
+        pair.give(sessions[number % 2], Op.ENCRYPT, bytes(size), iv=bytes(16))
+        pair.fetch()
+
+
 def test_what_is_wrong_with_a_call(pair):
     """Session, address of the IV and NO_ZC are looked at when a call is given; all else at the fetch."""
     ses = pair.twin.session(Cipher.AES_CBC, KEY)

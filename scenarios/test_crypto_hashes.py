@@ -128,6 +128,16 @@ def test_flags_of_a_hash(twin_module):
             twin_module.fsession(ses)
 
 
+@pytest.mark.parametrize("size", [64, 65536])
+def test_a_refused_beginning_is_a_beginning(twin_module, size):
+    """A call that starts a hash anew and then fails for its source has started it anew all the same."""
+    for flags in (0, CopFlag.RESET):
+        ses = twin_module.session(0, mac=Mac.SHA1)
+        twin_module.crypt(ses, Op.ENCRYPT, b"before", flags=CopFlag.UPDATE)
+        assert twin_module.crypt(ses, Op.ENCRYPT, Pointer.BAD, length=size, flags=flags).errno == errno.EFAULT
+        twin_module.crypt(ses, Op.ENCRYPT, b"after", flags=CopFlag.FINAL)
+
+
 def test_an_update_without_data_is_an_end(twin_module):
     """UPDATE with no data gives the digest of what was taken in so far."""
     ses = twin_module.session(0, mac=Mac.SHA2_256)

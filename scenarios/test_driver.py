@@ -80,6 +80,15 @@ def test_unbind_while_processes_work(vm, sut):
         assert file.crypt(ses, abi.Op.ENCRYPT, TEXT, iv=bytes(16)).errno == errno.ENODEV
 
 
+def test_the_longest_operation_is_a_parameter(vm, sut):
+    """A driver that was told to take no more than 8 KiB refuses more, whatever the device would do."""
+    vm.succeed(f"{sut.unload()} && {sut.load()} max_len=8192")
+    file = sut.cryptoctl(vm).open(sut.node)
+    ses = file.gsession(AES, KEY).ses
+    assert file.crypt(ses, abi.Op.ENCRYPT, bytes(8192), iv=bytes(16)).errno == 0
+    assert file.crypt(ses, abi.Op.ENCRYPT, bytes(8208), iv=bytes(16)).errno == errno.EINVAL
+
+
 @pytest.mark.machine(devices=("virtio-cryptodev-pci",) * 3)
 def test_three_devices(vm, crypto):
     """Three devices are three nodes, each with its own sessions."""

@@ -93,6 +93,20 @@ def source_files(folder: Path) -> list[Path]:
     return sorted(path for path in found if not path.name.endswith(".mod.c"))
 
 
+def write_changed(sources: Path, target: Path) -> None:
+    """Make the sources of a folder those of another; what is right already keeps its time, for make."""
+    wanted = {path.relative_to(sources): path.read_bytes() for path in source_files(sources)}
+    for stale in source_files(target):
+        if stale.relative_to(target) not in wanted:
+            stale.unlink()
+    for name, content in wanted.items():
+        place = target / name
+        if not place.is_file() or place.read_bytes() != content:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            # Now and not when the other was written: an object may be younger than that.
+            place.write_bytes(content)
+
+
 def compiler_version(compiler: str) -> str:
     """Return the first line of a compiler's version.
 
@@ -176,26 +190,37 @@ class Compiler:
     def driver(self, kernel: Kernel) -> Driver:
         """Return the module for a kernel, built if need be."""
         with self._sources("guest/driver") as [folder]:
-            return self._driver(folder, kernel)
+            # Of a changed driver many versions are built: what they share is compiled once.
+            return self._driver(folder, kernel, warm=folder != source_folder("guest/driver"))
 
-    def _driver(self, folder: Path, kernel: Kernel) -> Driver:
+    def _driver(self, folder: Path, kernel: Kernel, *, warm: bool) -> Driver:
         compiler = kernel_compiler(kernel.headers)
         sources = sources_key(folder, source_files(folder))
         identity = key_of("driver", "2", sources, kernel.identity, compiler_version(compiler))
 
-        def make(staging: Path) -> None:
-            build = staging / "build"
-            build.mkdir()
+        def make_in(build: Path, sources: Path, staging: Path) -> None:
             # Paths of this machine would make each build a different one.
             maps = f"-ffile-prefix-map={build}=driver -ffile-prefix-map={kernel.headers.parent}=kernel"
             arguments = [f"KDIR={kernel.headers}", f"O={build}", f"CC={compiler}", f"KCFLAGS={maps}"]
             self._make(
-                folder, arguments, f"the guest's driver for {kernel.release}", f"driver-{identity[:8]}"
+                sources, arguments, f"the guest's driver for {kernel.release}", f"driver-{identity[:8]}"
             )
-            (build / "virtio_cryptodev.ko").rename(staging / "virtio_cryptodev.ko")
+            shutil.copy(build / "virtio_cryptodev.ko", staging)
+
+        def make(staging: Path) -> None:
+            build = staging / "build"
+            build.mkdir()
+            make_in(build, folder, staging)
             remove(build)
 
-        entry = self._store.get(Recipe("driver", identity, "the guest's driver", make))
+        def make_warm(staging: Path) -> None:
+            root, key = self._store.root, key_of(kernel.identity, compiler_version(compiler))
+            build = root / "work" / f"driver-{key[:16]}"
+            with locked(root / "locks" / f"{build.name}.lock", "the guest's driver", self._store.progress):
+                write_changed(folder, build)
+                make_in(build, build, staging)
+
+        entry = self._store.get(Recipe("driver", identity, "the guest's driver", make_warm if warm else make))
         return Driver(entry / "virtio_cryptodev.ko", identity)
 
     def programs(self) -> Programs:

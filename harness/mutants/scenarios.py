@@ -30,6 +30,8 @@ MOST_CHARACTERS = 200
 _PASSED, _FAILED = 0, 1
 # How the plugin shows a failure of the machine: its kind, the place in the scenario, what was seen.
 _OF_THE_MACHINE = re.compile(r"\w+Error in \S+.* \(\w+\)")
+# How pytest begins the line that says why it did not even begin.
+_WHY = re.compile(r"_pytest\.outcomes\.Exit: |ERROR: |\S+: error: |E +")
 _PLACE = re.compile(r"\w+\.py:\d+: ")
 
 
@@ -116,8 +118,7 @@ class Runner:
                 return Run(None, seconds)
             failure = first_failure(report) if status == _FAILED else None
         if failure is None:
-            lines = [line for line in said.splitlines() if line.strip()]
-            raise MachineError(doing, next(iter(lines[-1:]), f"pytest ended with {status}"))
+            raise MachineError(doing, reason_of(said) or f"pytest ended with {status}")
         return Run(failure, seconds)
 
     def _to_its_end(self, command: Sequence[str], doing: str) -> tuple[int, str]:
@@ -162,6 +163,13 @@ def _end(process: subprocess.Popen[str]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def reason_of(said: str) -> str:
+    """Return the line of pytest's words that says why it ran nothing."""
+    lines = [line.strip(" !") for line in said.splitlines() if line.strip(" !")]
+    telling = [line for line in lines if _WHY.match(line)] or lines[-1:]
+    return _WHY.sub("", telling[-1]) if telling else ""
 
 
 def first_failure(report: Path) -> Failure | None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from harness.artifacts import Artifacts, Flavour, Settings, settings
+from harness.artifacts import REPOSITORY, Artifacts, Flavour, Settings, settings
 from harness.artifacts.cache import NotBuiltError, Store
-from harness.artifacts.compile import source_files
+from harness.artifacts.compile import Compiler, source_files, write_changed
 from harness.artifacts.debian import Pins, Remote
 from harness.artifacts.digest import key_of, sources_key
 from harness.artifacts.kernel import module_needs, read_module, relocate_headers, with_needs
@@ -302,3 +302,39 @@ def test_only_a_sanitized_program_needs_an_environment(tmp_path: Path) -> None:
     assert f"suppressions='{tmp_path}/host/lsan.supp':" in names["LSAN_OPTIONS"]
     assert "halt_on_error=1" in names["UBSAN_OPTIONS"]
     assert (Path(__file__).parents[2] / "host/lsan.supp").is_file()
+
+
+def test_only_what_changed_is_compiled_again(tmp_path: Path) -> None:
+    ours, warm = tmp_path / "ours", tmp_path / "warm"
+    for folder in (ours, warm):
+        folder.mkdir()
+    for name in ("a.c", "b.c", "Kbuild"):
+        (ours / name).write_text(name)
+    write_changed(ours, warm)
+    (warm / "a.o").write_text("object")
+    old = 1_000_000_000
+    for path in warm.iterdir():
+        os.utime(path, (old, old))
+    (ours / "a.c").write_text("changed")
+    # Its time is older than that of the object, and yet it is another.
+    os.utime(ours / "a.c", (old - 1, old - 1))
+    (ours / "b.c").unlink()
+    write_changed(ours, warm)
+    assert sorted(path.name for path in warm.iterdir()) == ["Kbuild", "a.c", "a.o"]
+    assert (warm / "a.c").read_text() == "changed"
+    assert (warm / "a.c").stat().st_mtime > old
+    assert (warm / "Kbuild").stat().st_mtime == old
+
+
+def test_changed_sources_are_compiled_from_copies(store: Store) -> None:
+    changes = {"guest/driver/main.c": "changed\n"}
+    compiler = Compiler(store, 1, changes=changes)
+    with compiler._sources("guest/driver", "guest/chat") as [driver, chat]:
+        assert (driver / "main.c").read_text() == "changed\n"
+        assert (driver / "Kbuild").is_file()
+        assert (chat / "client.c").is_file()
+        assert driver.parent.parent != REPOSITORY
+    assert not driver.exists()
+    assert (REPOSITORY / "guest/driver/main.c").read_text() != "changed\n"
+    with compiler._sources("guest/chat") as [chat]:
+        assert chat == REPOSITORY / "guest" / "chat"

@@ -22,6 +22,7 @@ from harness.mutants.scenarios import (
     Runner,
     first_failure,
     message_of,
+    reason_of,
     rule_of,
 )
 from harness.mutants.trial import scenarios_of, trial
@@ -135,6 +136,23 @@ def test_a_report_of_pytests(tmp_path: Path, kind: str) -> None:
 )
 def test_the_line_that_says_what_is_wrong(text: str, message: str) -> None:
     assert message_of(text) == message
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "usage: x\nx.py: error: argument --mutant: there is none\n  inifile: y\n  rootdir: z\n",
+            "argument --mutant: there is none",
+        ),
+        ("words\n!!! _pytest.outcomes.Exit: building it: no !!!\n0 tests\n", "building it: no"),
+        ("ERROR: not found: x\n\nno tests ran in 0.1s\n", "not found: x"),
+        ("killed\n\n", "killed"),
+        ("", ""),
+    ],
+)
+def test_the_line_that_says_why_nothing_was_run(said: str, reason: str) -> None:
+    assert reason_of(said) == reason
 
 
 def test_the_rule_is_in_the_scenarios_docstring() -> None:
