@@ -135,7 +135,8 @@ class Peer:
 
     def hears_the_end(self) -> None:
         """Receive up to the end of the connection; nothing more may come before it."""
-        assert self.sock.recv(4096) == b""
+        data = self.sock.recv(4096)
+        assert not data, f"{len(data)} bytes came where the connection was to end"
 
     def ends(self) -> None:
         """Say goodbye: send no more, still listen."""

@@ -39,7 +39,7 @@ class Pair:
         done = self.driver.send(readable, writable, queue=queue, indirect=indirect)
         seen = Completion(done.length, b"".join(done.written))
         right = self.model.request(b"".join(readable), b"".join(writable), seen)
-        assert seen == right, b"".join(readable)[:64].hex()
+        assert seen == right, f"not what the model foretold of {b''.join(readable)[:64].hex()}"
         return seen.written
 
     def ask(self, request: wire.Request | Call, queue: int = 0) -> int:

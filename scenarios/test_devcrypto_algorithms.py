@@ -155,6 +155,8 @@ def test_a_hash_in_steps(performer, mac):
         assert performer.digest(ses, a, UPDATE) == b""
         assert performer.digest(ses, b, UPDATE | RESET) == b""
         assert performer.digest(ses, b"", FINAL) == digest(mac, mackey, b)
+        assert performer.digest(ses, a, UPDATE) == b""
+        assert performer.digest(ses, b) == digest(mac, mackey, b)
         assert performer.digest(ses, b"") == digest(mac, mackey, b"")
 
 

@@ -168,8 +168,9 @@ def test_srtp_packets(performer, right, mac):
         assert answer.iv == right.next_iv(DECRYPT, iv, cipher, plain).ljust(16, b"\0")
         if not mac:
             continue
-        changed = {"aad": b"x" + head[1:], "tail": tail + b"x", "mac": bytes(len(tag))}
-        for name, value in changed.items():
+        last = tag[:-1] + bytes([tag[-1] ^ 1])
+        changed = [("aad", b"x" + head[1:]), ("tail", tail + b"x"), ("mac", bytes(len(tag))), ("mac", last)]
+        for name, value in changed:
             wrong = {**rest, "mac": tag, name: value}
             assert performer.perform(ses, DECRYPT, cipher, length, **wrong).errno == errno.EBADMSG, name
 

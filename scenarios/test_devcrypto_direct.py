@@ -85,7 +85,7 @@ def test_what_a_direct_request_refuses(library):
         refused = {
             "unknown": file.direct(ses ^ 1, ENCRYPT, ZERO),
             "op": file.direct(ses, 2, ZERO),
-            "length": file.direct(ses, ENCRYPT, bytes(16)[:15]),
+            **{f"{size} bytes": file.direct(ses, ENCRYPT, bytes(size)) for size in (1, 15, 17, 63)},
             "too long": file.direct(ses, ENCRYPT, bytes(80)),
             "mac": file.direct(mac, ENCRYPT, ZERO),
         }

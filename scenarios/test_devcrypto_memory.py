@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness.reference import abi
+from harness.reference.calls import Pointer
 from harness.reference.cipher import aes_cbc
 from scenarios.devcrypto_calls import BAD_ADDRESSES, FILL, NONE, PAGE, READ, WRITE, Buffer, Library, Pages
 
@@ -84,6 +85,24 @@ def test_asymmetric_features(file):
     room = Buffer(b"\xff" * 8)
     assert file.ioctl(abi.Ioctl.CIOCASYMFEAT, room.address) == 0
     assert room.content == bytes(4) + b"\xff" * 4
+
+
+@pytest.mark.parametrize(
+    ("keylen", "right"),
+    [(0, errno.EINVAL), (15, errno.EFAULT), (16, errno.EFAULT), (33, errno.EFAULT), (65, errno.EINVAL)],
+)
+def test_a_key_is_read_before_its_length_is_held_against_the_cipher(file, keylen, right):
+    """A bad key pointer is EFAULT with any length of up to 64 bytes, also one that the cipher has not got."""
+    assert file.gsession(AES, Pointer.BAD, keylen=keylen).errno == right
+    assert file.sessions == 0
+
+
+def test_the_iv_is_written_back_on_request_only(file, aes):
+    """Without WRITE_IV the program's IV stays as it is; with it, it is the last block."""
+    for flags in (0, abi.CopFlag.WRITE_IV):
+        answer = file.crypt(aes, ENCRYPT, bytes(32), iv=IV, flags=flags)
+        assert answer.errno == 0
+        assert answer.iv == (answer.dst[-16:] if flags else None)
 
 
 def test_a_session_whose_id_cannot_be_told(file):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.qtest import DescFlag, Descriptor, Interrupt, Status, chain
+from harness.qtest import KNOWN_FEATURES, DescFlag, Descriptor, Feature, Interrupt, Status, chain
 from harness.qtest.machine import INTERRUPT_CONTROLLER
 from harness.reference import wire
 from harness.reference.abi import Cipher, CopFlag, CryptOp, Mac, Op
@@ -71,6 +71,23 @@ def test_many_requests_in_three_queues(simple, kind, size):
     for request, answer in zip(requests, answers, strict=True):
         assert answer == foretold(pair, request)
     assert pair.driver.transport.interrupt_status == Interrupt.USED_BUFFER
+
+
+@pytest.mark.parametrize("kind", ["split", "packed", "legacy"])
+@pytest.mark.parametrize("properties", ["", f",{POOL}"], ids=["here", "in the pool"])
+def test_an_interrupt_tells_of_its_own_queue(simple, kind, properties):
+    """2.7.7: an answer interrupts, whoever did the work, if the driver wants that of this queue."""
+    pair = simple(f"queues=3{properties}", kind=kind)
+    driver = pair.driver
+    driver.bring_up_calls(KNOWN_FEATURES & ~Feature.EVENT_IDX, queues=3)
+    pair.model.reset()
+    assert pair.ask(wire.Open()) == 0
+    ses = pair.session(cipher=Cipher.AES_CBC, key=KEY)
+    driver.queue(0).suppress(interrupts=True)
+    for queue in (1, 2, 0, 1):
+        driver.transport.acknowledge(driver.transport.interrupt_status)
+        finish([begin(driver, CallCrypt(0, ses, Op.ENCRYPT, bytes(4096), 4096, IV), queue)])
+        assert driver.transport.interrupt_status == (Interrupt.USED_BUFFER if queue else 0), queue
 
 
 def test_small_requests_go_on_while_large_ones_are_at_work(simple):

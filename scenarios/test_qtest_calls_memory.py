@@ -139,3 +139,12 @@ def test_data_beside_the_end_of_the_memory(simple):
         request = CallCrypt(**{**vars(request), "source": request.source[:size], "dst_len": size})
         right = pair.model.request(b"".join(request.readable), b"".join(request.initial)).written
         assert send_at(pair.driver, request, end - size, end - size, 1 << 20) == right
+
+
+@pytest.mark.parametrize("size", [63, 64, 65, 4096, 65535])
+def test_a_tag_longer_than_any(simple, size):
+    """A tag that is longer than all digests is EINVAL, and is read into nothing; the device goes on."""
+    pair = simple()
+    ses, cipher, mac, rest = sessions(pair, "srtp")
+    assert pair.ask(crypt(ses, cipher, mac, bytes(64), Op.DECRYPT, tag=bytes(size), **rest)) == -errno.EINVAL
+    assert pair.ask(crypt(ses, cipher, mac, bytes(64), **rest)) == 0
