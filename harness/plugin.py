@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.artifacts import NOTHING, REPOSITORY, Artifacts, Flavour, Progress, Settings
+from harness.artifacts import NOTHING, REPOSITORY, Artifacts, Flavour, KernelKind, Progress, Settings
 from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
@@ -45,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--jobs", type=int, default=None, metavar="N", help="how many compilers run at once")
     group.addoption("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
+    group.addoption("--kernel", choices=[*KernelKind], help="what guests run; debug finds more, and is slow")
     group.addoption(
         "--mutant", choices=sorted(MUTANTS), metavar="NAME", help="put a fault into the device that is tested"
     )
@@ -63,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
             qemu_source=config.getoption("--qemu-source"),
             jobs=config.getoption("--jobs"),
             flavour=config.getoption("--flavour"),
+            kernel=config.getoption("--kernel"),
         )
         config.stash[SCALE] = config.getoption("--timeout-scale") or timeout_scale()
         mutant = config.getoption("--mutant")

@@ -6,11 +6,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness.machine import Accelerator, MachineConfig, VirtualMachine, choose_accelerator
+from harness.artifacts import KernelKind
+from harness.machine import MEMORY_MIB, Accelerator, MachineConfig, VirtualMachine, choose_accelerator
 from harness.machine.lan import Lan
 from harness.machine.ready import give_back, save_at_rest
 from harness.machine.snapshot import Snapshot, machine_key
 from harness.oracles.kernel_log import KernelLogOracle
+from harness.oracles.leaks import look_for_leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,13 +24,15 @@ if TYPE_CHECKING:
 
 def machine_config(artifacts: Artifacts, **wishes: Any) -> MachineConfig:
     """Return a machine made of the artifacts; ``wishes`` are further fields of :class:`MachineConfig`."""
-    image = artifacts.image()
+    image, kind = artifacts.image(), artifacts.settings.kernel
+    wishes["memory_mib"] = kind.memory_mib(wishes.get("memory_mib", MEMORY_MIB))
+    wishes["timeout_scale"] = kind.slowness * wishes.get("timeout_scale", 1.0)
     return MachineConfig(
         qemu=artifacts.qemu(),
         kernel=artifacts.kernel(),
         image=image,
         ssh_key=artifacts.ssh_key(),
-        kernel_args=(*image.kernel_args, *wishes.pop("kernel_args", ())),
+        kernel_args=(*image.kernel_args, *kind.arguments, *wishes.pop("kernel_args", ())),
         **wishes,
     )
 
@@ -49,6 +53,7 @@ class Room:
 
     A test in whose time the kernel reported something fails, even if all that it asserted was true: the end
     of each guest's context asks its oracle, unless ``told`` says that the test has failed with it already.
+    With the debug kernel it also fails if the driver has leaked memory.
     """
 
     def __init__(self, artifacts: Artifacts, proof: Proof, timeout_scale: float = 1.0) -> None:
@@ -81,6 +86,7 @@ class Room:
         """Boot a guest for one user and end it afterwards."""
         with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
             yield machine.boot()
+            self._search(machine, told)
 
     @contextmanager
     def fresh(
@@ -98,6 +104,7 @@ class Room:
         snapshot = self.ready(lan=lan is not None, **wishes)
         with self._watched(VirtualMachine(config, identity=identity, cable=cable), told) as machine:
             yield machine.restore(snapshot)
+            self._search(machine, told)
 
     @contextmanager
     def restored(
@@ -106,6 +113,7 @@ class Room:
         """Restore a guest from a snapshot of the user's own and end it afterwards."""
         with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
             yield machine.restore(snapshot)
+            self._search(machine, told)
 
     def network(self) -> Lan:
         """Return a new private network, for the ``lan`` of :meth:`fresh`; a context manager."""
@@ -118,6 +126,15 @@ class Room:
             GuestPanicError: the first report.
         """
         self._oracles[machine].verdict()
+
+    def _search(self, machine: VirtualMachine, told: Callable[[], bool]) -> None:
+        """Look for leaks at the end of a guest with the debug kernel, if it still runs."""
+        if self._artifacts.settings.kernel is not KernelKind.DEBUG or told():
+            return
+        if machine.lifeline.error is None and machine.qmp.execute("query-status")["running"]:
+            # The kernel tells of its own leaks, too: those are not what is tested.
+            with self._oracles[machine].allow(r"kmemleak: "):
+                look_for_leaks(machine)
 
     @contextmanager
     def _watched(self, machine: VirtualMachine, told: Callable[[], bool]) -> Iterator[VirtualMachine]:

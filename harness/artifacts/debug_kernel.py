@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The debug kernel: Debian's source of the guest's kernel, small, and with all that finds faults in a driver.
+"""The debug kernel: Debian's source of the guest's kernel, small, with all that finds faults in a driver.
 
-``images/debug.config`` says what is in it.  The work tree stays in ``work/`` until the kernel is whole, so that
-an interrupted build goes on where it was; what guests and modules need of it is copied into the store.
+``images/debug.config`` says what is in it.  The work tree stays in ``work/`` until it is whole: an
+interrupted build goes on where it was.  What guests and modules need of it is copied into the store.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.artifacts.storage import locked, remove
 from harness.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from harness.artifacts.debian import Archive, Remote
@@ -37,6 +37,8 @@ CONFIGURE_SECONDS = 300.0
 BUILD_SECONDS = 7200.0
 # About as many lines as a whole build prints: for the progress, nothing else.
 BUILD_LINES = 2300
+# A module under test is watched for undefined behaviour, and tells which of its code was reached.
+MODULE_OPTIONS = ("UBSAN_SANITIZE=y", "KCOV_INSTRUMENT=y")
 # Whoever builds it, wherever and whenever: the same bytes.
 _SAME = {
     "KBUILD_BUILD_TIMESTAMP": "@0",
@@ -77,7 +79,12 @@ class DebugKernelBuilder:
         (remote,) = self._packages.pinned("kernel-source", [META_PACKAGE], resolve_source)
         config = source_folder("images") / "debug.config"
         identity = key_of(
-            "debug-kernel", LAYOUT, remote.sha256, file_digest(config), compiler_version("gcc"), *_SAME.values()
+            "debug-kernel",
+            LAYOUT,
+            remote.sha256,
+            file_digest(config),
+            compiler_version("gcc"),
+            *_SAME.values(),
         )
         tree = self._store.root / "work" / f"kernel-{identity[:16]}"
 
@@ -92,7 +99,7 @@ class DebugKernelBuilder:
         trees = ("build", "lib/modules")
         entry = self._store.get(Recipe("debug-kernel", identity, "the debug kernel", make, trees))
         release = (entry / "release").read_text()
-        return Kernel(entry / "vmlinuz", release, entry, entry / "build", identity)
+        return Kernel(entry / "vmlinuz", release, entry, entry / "build", identity, MODULE_OPTIONS)
 
     def _lay_out(self, remote: Remote, tree: Path) -> None:
         """Unpack the source; a tree that is there is whole."""
@@ -118,7 +125,8 @@ class DebugKernelBuilder:
     def _configure(self, tree: Path, config: Path) -> None:
         """Make the configuration of what is asked for and what that needs; all else is off."""
         job = self._job("configuring the debug kernel", tree, CONFIGURE_SECONDS)
-        run(["make", "-s", f"KCONFIG_ALLCONFIG={config}", f"ARCH={ARCHITECTURE}", "allnoconfig"], job)
+        command = ["make", "-s", f"ARCH={ARCHITECTURE}", f"KCONFIG_ALLCONFIG={config}", "allnoconfig"]
+        run(command, job)
         refused = list(unmet(config.read_text(), (tree / ".config").read_text()))
         if refused:
             seen = f"this kernel does not take {', '.join(refused)}"
@@ -132,9 +140,9 @@ class DebugKernelBuilder:
             job = self._job(doing, tree, BUILD_SECONDS, tick=lambda: _count(log, begin, step))
             run(["make", f"-j{self._jobs}", f"ARCH={ARCHITECTURE}", "bzImage", "modules"], job)
 
-    def _job(self, doing: str, tree: Path, seconds: float, **more: object) -> Job:
+    def _job(self, doing: str, tree: Path, seconds: float, tick: Callable[[], None] | None = None) -> Job:
         cure = f"when a tool is missing: {INSTALL_CURE}"
-        return Job(doing, self._log(tree), seconds, tree, _SAME, cure=cure, **more)  # type: ignore[arg-type]
+        return Job(doing, self._log(tree), seconds, tree, _SAME, tick=tick, cure=cure)
 
     def _log(self, tree: Path) -> Path:
         return self._store.root / "logs" / f"{tree.name}.log"

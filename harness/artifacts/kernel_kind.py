@@ -19,10 +19,11 @@ class KernelKind(enum.StrEnum):
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """What its command line has besides the usual: watchdogs that know how slow it is."""
+        """What its command line has besides the usual: its files, and watchdogs that know how slow it is."""
         if self is KernelKind.PLAIN:
             return ()
         return (
+            "harness.debugfs",
             "sysctl.kernel.hung_task_timeout_secs=120",
             "watchdog_thresh=60",
             "rcupdate.rcu_cpu_stall_timeout=120",
@@ -31,7 +32,7 @@ class KernelKind(enum.StrEnum):
     def memory_mib(self, wanted: int) -> int:
         """Return how much memory a guest gets for one that would have ``wanted`` with Debian's kernel.
 
-        Each object has a shadow, red zones and a record for the search for leaks, and is kept for a while after
-        it was freed.
+        Each object has a shadow, red zones and a record for the search for leaks, and is kept for a while
+        after it was freed.
         """
         return 2 * wanted + 256 if self is KernelKind.DEBUG else wanted
