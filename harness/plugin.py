@@ -58,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "machine(devices, cpus, memory_mib, kernel_args): the machine that this test wants"
     )
+    config.addinivalue_line("markers", "kernel(name): the kernel without which this test has no meaning")
     try:
         settings = Settings.from_environment(
             cache_dir=config.getoption("--cache-dir"),
@@ -88,9 +89,22 @@ def proof_of(config: pytest.Config) -> Proof:
     return config.stash[PROOF]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that need no guest: what can fail in a moment is to be known in a moment."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this run's kernel cannot show, and begin with the tests that need no guest.
+
+    What can fail in a moment is to be known in a moment.
+    """
+    kernel = config.stash[ARTIFACTS].settings.kernel
+    other = [item for item in items if _kernel_of(item) not in {None, kernel}]
+    if other:
+        config.hook.pytest_deselected(items=other)
+        items[:] = [item for item in items if item not in other]
     items.sort(key=lambda item: not NEEDS_GUEST.isdisjoint(getattr(item, "fixturenames", ())))
+
+
+def _kernel_of(item: pytest.Item) -> KernelKind | None:
+    marker = item.get_closest_marker("kernel")
+    return KernelKind(marker.args[0]) if marker else None
 
 
 @pytest.hookimpl(trylast=True)

@@ -40,6 +40,7 @@ static const struct {
 	{ "failed",	cmd_failed,	1, 1 },
 	{ "reached",	cmd_reached,	1, 1 },
 	{ "insmod",	cmd_insmod,	2, 3 },
+	{ "rmmod",	cmd_rmmod,	2, 2 },
 	{ "write",	cmd_write,	3, 3 },
 };
 

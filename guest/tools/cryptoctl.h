@@ -134,7 +134,8 @@ bool children_own(int fd);
 /* faults.c: allocations that fail in a call, and what a call reached */
 void faults_begin(void);
 void faults_end(void);
-command_fn cmd_fail_nth, cmd_failed, cmd_reached, cmd_insmod, cmd_write;
+command_fn cmd_fail_nth, cmd_failed, cmd_reached, cmd_insmod, cmd_rmmod;
+command_fn cmd_write;
 
 /* sha256.c: FIPS 180-4 */
 #define SHA256_BYTES 32

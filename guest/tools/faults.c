@@ -158,6 +158,19 @@ void cmd_insmod(const struct words *words)
 	close(fd);
 }
 
+void cmd_rmmod(const struct words *words)
+{
+	long ret;
+
+	faults_begin();
+	ret = syscall(SYS_delete_module, words->word[1], O_NONBLOCK);
+	faults_end();
+	if (ret < 0)
+		answer_errno(errno);
+	else
+		answer_done();
+}
+
 /* One write() of a word into a file, as of a device's name into its driver's `bind'. */
 void cmd_write(const struct words *words)
 {

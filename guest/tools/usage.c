@@ -58,6 +58,7 @@ const char usage[] =
 "  reached                        ok at=HEX,…: what the last call passed of code\n"
 "                                 that is watched; begins to watch\n"
 "  insmod PATH [PARAMETERS]       load a module: ok\n"
+"  rmmod NAME                     unload it: ok\n"
 "  write PATH WORD                write a word into a file: ok\n"
 "  compat COMMAND …               the command as a program of 32 bits makes it\n"
 "  help                           the names of the commands\n"

@@ -115,7 +115,12 @@ class DebugKernelBuilder:
                     seen = "it has no archive of the source where it used to be"
                     raise ArtifactError(f"unpacking {remote.name}", seen)
                 (fresh / "source").mkdir()
-                options = ["--strip-components=1", "--no-same-owner", "--directory", fresh / "source"]
+                options: list[str | Path] = [
+                    "--strip-components=1",
+                    "--no-same-owner",
+                    "--directory",
+                    fresh / "source",
+                ]
                 job = Job(f"unpacking {packed.name}", self._log(tree), UNPACK_SECONDS)
                 run(["tar", "--extract", "--file", packed, *options], job)
             (fresh / "source").rename(tree)

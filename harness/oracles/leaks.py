@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the debug kernel's kmemleak says: memory that a module allocated and that nobody knows any more.
 
-Documentation/dev-tools/kmemleak.rst.  The kernel holds an object for leaked when it is older than five seconds and
-no memory that it scans, and no register, holds an address in it; one that changed between two scans waits for
-the next.  So there are two scans, and five seconds of the guest's between them.
+Documentation/dev-tools/kmemleak.rst.  An object is leaked when it is older than five seconds and nothing that
+the kernel scans holds an address in it; one that changed between two scans waits for the next.  So there are
+two scans, and five seconds of the guest's between them.
 """
 
 from __future__ import annotations

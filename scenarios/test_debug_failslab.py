@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every allocation in every call of the driver fails in turn; so does each copy from and to the program.
+
+With the debug kernel alone, which also tells at each test's end whether memory was lost.
+"""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from harness.oracles.faults import ALLOWED, Case, FaultyCalls
+from harness.reference import abi, cipher
+
+pytestmark = [
+    pytest.mark.kernel("debug"),
+    # Few of each: what the other side keeps for a call that failed here is missed soon.
+    pytest.mark.machine(devices=("virtio-cryptodev-pci,max-open-files=6,max-sessions=6",)),
+]
+
+FILES = 6
+KEY = "00112233445566778899aabbccddeeff"
+IV = "0f" * 16
+NODE = "/dev/cryptodev0"
+
+AES = f"session {{file}} cipher={int(abi.Cipher.AES_CBC)} key={KEY}"
+GCM = f"session {{file}} cipher={int(abi.Cipher.AES_GCM)} key={KEY}"
+HMAC = f"session {{file}} mac={int(abi.Mac.SHA1_HMAC)} mackey={KEY}"
+HASH = f"session {{file}} mac={int(abi.Mac.SHA1)}"
+BOTH = f"{AES} mac={int(abi.Mac.SHA1_HMAC)} mackey={KEY}"
+FREE = ("free {file} {ses}",)
+DONE = ("poll {file} events=in timeout=60000", "fetch {file}")
+CRYPT = f"{{file}} {{own}} op=enc iv={IV} out=sha256 src=fill:5"
+
+CASES = {
+    "open": Case(f"open {NODE}", after=("close {fd}",)),
+    "session": Case(AES, after=FREE),
+    "session of a mac": Case(HMAC, after=FREE),
+    "session of both": Case(BOTH, after=FREE),
+    "session of an AEAD": Case(GCM, after=FREE),
+    "session, 32 bits": Case(f"compat {AES}", after=FREE),
+    "crypt 16 bytes": Case(f"crypt {CRYPT}:16"),
+    "crypt 1024 bytes": Case(f"crypt {CRYPT}:1024"),
+    "crypt a page and a half": Case(f"crypt {CRYPT}:6144 srcmem=anon+7 dstmem=anon+100"),
+    "crypt 64 KiB": Case(f"crypt {CRYPT}:65536"),
+    "crypt 1 MiB": Case(f"crypt {CRYPT}:1048576"),
+    "crypt in place": Case(f"crypt {CRYPT}:65536 dst=inplace"),
+    "crypt of a file's pages": Case(f"crypt {CRYPT}:65536 srcmem=file dstmem=shared"),
+    "crypt, 32 bits": Case(f"compat crypt {CRYPT}:8192"),
+    "auth of an AEAD": Case(
+        f"auth {{file}} {{ses}} op=enc iv={'0f' * 12} auth={KEY} tag_len=16 src=fill:5:6000 out=sha256",
+        before=(GCM,),
+        always=FREE,
+    ),
+    "a copied hash": Case("cphash {file} {ses} {hash}", before=(HASH,), always=FREE),
+    "clone": Case("clone {file}", after=("close {fd}",)),
+    "info": Case("info {file} {own}"),
+    "asym": Case("asym {file}"),
+    "async": Case(f"async {CRYPT}:4096", after=DONE),
+    "fetch": Case("fetch {file}", before=(f"async {CRYPT}:4096", DONE[0])),
+    "free": Case("free {file} {ses}", before=(AES,), always=FREE),
+    # What it gives back nobody else can, so it cannot fail.
+    "close": Case("close {fd}", before=(f"open {NODE}", AES.replace("{file}", "{fd}")), allowed=frozenset()),
+}
+
+
+BIND = "/sys/bus/virtio/drivers/{module}/bind"
+UNBIND = "/sys/bus/virtio/drivers/{module}/unbind"
+# What the kernel says when a probe, or a module's place in sysfs, lacked memory.
+SAID = r"probe of \S+ failed with error|kobject_add_internal failed"
+
+
+@pytest.fixture
+def calls(vm, crypto):
+    """Calls on a file with an AES session, both open; at the end the device has to be as it was."""
+    faulty = FaultyCalls(vm, crypto)
+    faulty.must(f"open {NODE}")
+    faulty.names["file"] = faulty.names["fd"]
+    faulty.must(AES)
+    faulty.names["own"] = faulty.names["ses"]
+    faulty.must(HASH)
+    faulty.names["hash"] = faulty.names["ses"]
+    yield faulty
+    faulty.must("close {file}")
+    _all_is_there(crypto)
+
+
+def _all_is_there(crypto):
+    """Open as many files as the device can have, make a session in each, and use it."""
+    files = [crypto.open(NODE) for _ in range(FILES)]
+    expected = cipher.aes_cbc(abi.Op.ENCRYPT, bytes.fromhex(KEY), bytes.fromhex(IV), bytes(64))
+    for file in files:
+        ses = file.gsession(abi.Cipher.AES_CBC, bytes.fromhex(KEY)).ses
+        assert file.crypt(ses, abi.Op.ENCRYPT, bytes(64), iv=bytes.fromhex(IV)).dst == expected
+    for file in files:
+        file.close()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_call_whose_allocations_fail(calls, name):
+    """Each call gives ENOMEM or EFAULT, or works: whichever allocation in it fails."""
+    tally = calls.drive(CASES[name])
+    assert tally.failed + tally.survived > 0, "nothing in it could fail: this is not the debug kernel"
+
+
+def test_a_probe_whose_allocations_fail(vm, crypto, room, sut):
+    """The driver is bound to its device, and each allocation of that fails in turn; then it is bound."""
+    faulty = FaultyCalls(vm, crypto)
+    place = BIND.format(module=sut.module).rpartition("/")[0]
+    device = vm.succeed(f"cd {place} && echo virtio*").strip()
+    faulty.must(f"write {UNBIND} {device}")
+    errnos = ALLOWED | {errno.ENOENT, errno.ENODEV, errno.EIO, errno.EAGAIN, errno.ENOSPC}
+    with room.allow(vm, SAID):
+        tally = faulty.drive(
+            Case(f"write {BIND} {device}", after=(f"write {UNBIND} {device}",), allowed=errnos)
+        )
+    assert tally.failed > 0
+    faulty.must(f"write {BIND} {device}")
+    _all_is_there(crypto)
+
+
+def test_a_load_whose_allocations_fail(vm, crypto, room, sut):
+    """The module is loaded, and each allocation of that fails in turn; then it is loaded, and works."""
+    faulty = FaultyCalls(vm, crypto)
+    vm.succeed(sut.unload())
+    with room.allow(vm, SAID):
+        tally = faulty.drive(Case(f"insmod {sut.module_path}", after=(f"rmmod {sut.module}",)))
+    assert tally.failed > 0
+    vm.succeed(sut.load())
+    _all_is_there(crypto)
