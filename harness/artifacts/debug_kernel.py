@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.artifacts.cache import Recipe
@@ -22,7 +23,7 @@ from harness.artifacts.storage import locked, remove
 from harness.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from harness.artifacts.debian import Archive, Remote
@@ -35,6 +36,13 @@ ARCHITECTURE = "x86"
 UNPACK_SECONDS = 900.0
 CONFIGURE_SECONDS = 300.0
 BUILD_SECONDS = 7200.0
+# What is changed in the source: path → text, and what is there instead.
+MENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        # How old an object has to be to count as leaked: nobody waits five seconds after each test.
+        "mm/kmemleak.c": ("#define MSECS_MIN_AGE\t\t5000\t", "#define MSECS_MIN_AGE\t\t500\t"),
+    }
+)
 # About as many lines as a whole build prints: for the progress, nothing else.
 BUILD_LINES = 2300
 # A module under test is watched for undefined behaviour, and tells which of its code was reached.
@@ -85,12 +93,14 @@ class DebugKernelBuilder:
             file_digest(config),
             compiler_version("gcc"),
             *_SAME.values(),
+            *(key_of(name, *texts) for name, texts in MENDS.items()),
         )
         tree = self._store.root / "work" / f"kernel-{identity[:16]}"
 
         def make(staging: Path) -> None:
             with locked(self._store.root / "locks" / f"{tree.name}.lock", "the kernel", self._store.progress):
                 self._lay_out(remote, tree)
+                mend(tree)
                 self._configure(tree, config)
                 self._build(tree)
                 _keep(tree, staging)
@@ -160,6 +170,20 @@ def resolve_source(archive: Archive) -> list[Remote]:
     if found is None:
         raise ArtifactError(f"looking for {META_PACKAGE}", "it does not lead to a source")
     return [archive.binary(archive.candidate(found[0]))]
+
+
+def mend(tree: Path) -> None:
+    """Change what is changed in the source; a file that is right already keeps its time, for make's sake.
+
+    Raises:
+        ArtifactError: the source is another one than we know.
+    """
+    for name, (old, new) in MENDS.items():
+        text = (tree / name).read_text()
+        if new not in text:
+            if old not in text:
+                raise ArtifactError(f"changing the kernel's {name}", f"it has no {old!r}")
+            (tree / name).write_text(text.replace(old, new))
 
 
 def unmet(wanted: str, made: str) -> Iterator[str]:

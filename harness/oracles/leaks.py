@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the debug kernel's kmemleak says: memory that a module allocated and that nobody knows any more.
 
-Documentation/dev-tools/kmemleak.rst.  An object is leaked when it is older than five seconds and nothing that
-the kernel scans holds an address in it; one that changed between two scans waits for the next.  So there are
-two scans, and five seconds of the guest's between them.
+Documentation/dev-tools/kmemleak.rst.  An object is leaked when it is half a second old (this kernel's own) and
+nothing that is scanned holds an address in it; one that changed between two scans waits for the next.  So
+there are two scans, and more than half a second of the guest's between them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _KMEMLEAK = "/sys/kernel/debug/kmemleak"
 # MSECS_MIN_AGE in mm/kmemleak.c, and a little.
-_AGE_SECONDS = 5.2
+_AGE_SECONDS = 0.6
 _SEARCH = f"echo scan > {_KMEMLEAK} && sleep {_AGE_SECONDS} && echo scan > {_KMEMLEAK} && cat {_KMEMLEAK}"
 _SEARCH_SECONDS = 60.0
 _SHOWN = 40

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.artifacts import KernelKind, Settings
-from harness.artifacts.debug_kernel import resolve_source, unmet
+from harness.artifacts.debug_kernel import MENDS, mend, resolve_source, unmet
 from harness.artifacts.kernel import modules_to_load
 from harness.errors import ArtifactError, SetupError
 
@@ -28,6 +29,21 @@ def test_what_the_kernel_does_not_take_is_named() -> None:
     assert not list(unmet(WANTED, "CONFIG_KASAN=y\nCONFIG_NR_CPUS=8\n"))
     made = "# CONFIG_KASAN is not set\nCONFIG_NR_CPUS=64\nCONFIG_AUTO_SCAN=y\n"
     assert list(unmet(WANTED, made)) == WANTED.splitlines()[1:]
+
+
+def test_the_source_is_changed_once(tmp_path: Path) -> None:
+    for name, (old, _) in MENDS.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(f"first\n{old}/* why */\n")
+    mend(tmp_path)
+    for name, (_, new) in MENDS.items():
+        assert (tmp_path / name).read_text() == f"first\n{new}/* why */\n"
+        os.utime(tmp_path / name, (1, 1))
+    mend(tmp_path)
+    assert {(tmp_path / name).stat().st_mtime for name in MENDS} == {1}
+    (tmp_path / name).write_text("something else\n")
+    with pytest.raises(ArtifactError, match="it has no"):
+        mend(tmp_path)
 
 
 def test_the_source_is_behind_the_metapackage() -> None:
