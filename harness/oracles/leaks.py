@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the debug kernel's kmemleak says: memory that a module allocated and that nobody knows any more.
 
-Documentation/dev-tools/kmemleak.rst.  An object is leaked when it is half a second old (this kernel's own) and
-nothing that is scanned holds an address in it; one that changed between two scans waits for the next.  So
+Documentation/dev-tools/kmemleak.rst.  An object is leaked when it is half a second old (this kernel's rule)
+and nothing that is scanned holds an address in it; one that changed between two scans waits for the next.  So
 there are two scans, and more than half a second of the guest's between them.
 """
 
