@@ -8,10 +8,13 @@ fail that it was told (Documentation/fault-injection/fault-injection.rst, ``fail
 from __future__ import annotations
 
 import errno
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.machine import VirtualMachine
     from harness.sut.cryptoctl import Cryptoctl
     from harness.sut.lines import Reply
@@ -50,10 +53,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Tally:
-    """What came of all the failures in one call: how often it failed with them, and how often it did not."""
+    """What came of all the failures in one call.
+
+    Attributes:
+        failed: how often the call failed with them.
+        survived: how often it did not.
+        functions: the module's functions that were run only when something failed (kcov).
+    """
 
     failed: int
     survived: int
+    functions: frozenset[str] = frozenset()
 
 
 class FaultyCalls:
@@ -65,7 +75,7 @@ class FaultyCalls:
 
     def __init__(self, machine: VirtualMachine, crypto: Cryptoctl) -> None:
         """Let all kinds of allocations fail when told to."""
-        self._crypto, self.names = crypto, dict[str, str]()
+        self._machine, self._crypto, self.names = machine, crypto, dict[str, str]()
         switches = (
             f"echo {value} > {_DEBUGFS}/{folder}/{name}"
             for folder, values in _SWITCHES.items()
@@ -84,19 +94,22 @@ class FaultyCalls:
             AssertionError: the answer is neither what the undisturbed call's was nor one of lacking memory.
             CryptoctlError: it wrote where it must not, or what had to succeed did not.
         """
-        right, _ = self._once(case, 0)
+        self._crypto.must("reached")
+        right, _, usual = self._once(case, 0)
         if right.errno:
             raise _wrong(case, f"{errno.errorcode[right.errno]} with no failure at all")
         failed = survived = 0
+        places = set[int]()
         for nth in range(1, MOST):
-            reply, was_reached = self._once(case, nth)
+            reply, was_reached, passed = self._once(case, nth)
             self._judge(case, nth, reply, right)
             if not was_reached:
                 if reply.errno:
                     raise _wrong(case, f"{errno.errorcode[reply.errno]} with nothing failed any more")
-                return Tally(failed, survived)
+                return Tally(failed, survived, self._functions(places) - self._functions(usual))
             failed += reply.errno != 0
             survived += reply.errno == 0
+            places |= passed
         raise _wrong(case, f"it has no end: allocation {MOST} still failed")
 
     @staticmethod
@@ -106,19 +119,35 @@ class FaultyCalls:
         if not reply.errno and _lasting(case, reply) != _lasting(case, right):
             raise _wrong(case, f"another answer when allocation {nth} fails: {dict(reply.values)}")
 
-    def _once(self, case: Case, nth: int) -> tuple[Reply, bool]:
+    def _once(self, case: Case, nth: int) -> tuple[Reply, bool, set[int]]:
+        """Return the answer, whether there were so many allocations, and what of the module was run."""
         for line in case.before:
             self.must(line)
         self._crypto.must(f"fail-nth {nth}")
         reply = self._crypto.ask(case.call.format_map(self.names))
         was_reached = self._crypto.must("failed")["failed"] == "1"
+        places = {int(word, 16) for word in self._crypto.must("reached")["at"].split(",") if word}
         if reply.errno == 0:
             self.names.update(reply.values)
             for line in case.after:
                 self.must(line)
         for line in case.always:
             self.must(line)
-        return reply, was_reached
+        return reply, was_reached, places
+
+    def _functions(self, places: set[int]) -> frozenset[str]:
+        """Return the names of the modules' functions that places are in."""
+        symbols = sorted(_symbols(self._machine.succeed("grep '\\[' /proc/kallsyms || true")))
+        begins = [begin for begin, _ in symbols]
+        found = (bisect_right(begins, place) for place in places)
+        return frozenset(symbols[number - 1][1] for number in found if number)
+
+
+def _symbols(kallsyms: str) -> Iterator[tuple[int, str]]:
+    for line in kallsyms.splitlines():
+        address, kind, name, *_ = line.split()
+        if kind in "tT":
+            yield int(address, 16), name
 
 
 def _wrong(case: Case, what: str) -> AssertionError:
