@@ -36,9 +36,9 @@ class Case:
 
     Attributes:
         call: the line; ``{fd}``, ``{ses}`` and their like stand for what earlier answers said.
-        before: lines that make what the call needs, each time anew; they have to succeed.
+        before: lines that make what the call needs, each time anew.
         after: lines that take back what the call did, when it succeeded.
-        always: lines that follow whatever it answered.
+        always: lines that follow whatever it answered; all these have to succeed but for those with "try".
         allowed: the errnos that it may give when something failed.
         lasting: keys of its answer that are the same each time.
     """
@@ -84,8 +84,12 @@ class FaultyCalls:
         machine.succeed(" && ".join(switches))
 
     def must(self, line: str) -> None:
-        """Make a call that has to succeed, and remember what its answer names."""
-        self.names.update(self._crypto.must(line.format_map(self.names)))
+        """Make a call that has to succeed, unless "try" is before it; remember what its answer names."""
+        line = line.format_map(self.names)
+        if line.startswith("try "):
+            self._crypto.ask(line.removeprefix("try "))
+        else:
+            self.names.update(self._crypto.must(line))
 
     def drive(self, case: Case) -> Tally:
         """Make a call once undisturbed, and then over and over with another allocation failing each time.
