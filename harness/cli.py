@@ -15,9 +15,9 @@ from harness import doctor
 from harness.artifacts import (
     GENERIC_PACKAGE,
     NOTHING,
-    PACKAGE,
     Artifacts,
     Flavour,
+    KernelKind,
     Progress,
     Settings,
 )
@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs", type=count_of, metavar="N", help="how many compilers, or workers, run at once"
     )
     common.add_argument("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
+    text = "what guests run; debug finds more, and is slow"
+    common.add_argument("--kernel", choices=[*KernelKind], help=text)
     scale = argparse.ArgumentParser(add_help=False)
     scale.add_argument("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
     guest = argparse.ArgumentParser(add_help=False, parents=[scale])
@@ -159,12 +161,13 @@ def _add_crypto_options(crypto: argparse.ArgumentParser) -> None:
     crypto.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart (needs the extra 'bench')")
 
 
-def _artifacts(options: argparse.Namespace, kernel: str = PACKAGE) -> Artifacts:
+def _artifacts(options: argparse.Namespace, kernel: str | None = None) -> Artifacts:
     settings = Settings.from_environment(
         cache_dir=options.cache_dir,
         qemu_source=options.qemu_source,
         jobs=options.jobs,
         flavour=options.flavour,
+        kernel=options.kernel,
     )
     mutant = getattr(options, "mutant", None)
     changes = mutant.changes() if mutant else NOTHING

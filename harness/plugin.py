@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.artifacts import NOTHING, Artifacts, Flavour, Progress, Settings
+from harness.artifacts import NOTHING, Artifacts, Flavour, KernelKind, Progress, Settings
 from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--jobs", type=int, default=None, metavar="N", help="how many compilers run at once")
     group.addoption("--flavour", choices=[*Flavour], help="how QEMU and devcrypto are built")
+    group.addoption("--kernel", choices=[*KernelKind], help="what guests run; debug finds more, and is slow")
     group.addoption(
         "--mutant", type=mutants.option, metavar="NAME", help="put a fault into a part that is tested"
     )
@@ -66,12 +67,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "machine(devices, cpus, memory_mib, kernel_args): the machine that this test wants"
     )
+    config.addinivalue_line("markers", "kernel(name): the kernel without which this test has no meaning")
     try:
         settings = Settings.from_environment(
             cache_dir=config.getoption("--cache-dir"),
             qemu_source=config.getoption("--qemu-source"),
             jobs=config.getoption("--jobs"),
             flavour=config.getoption("--flavour"),
+            kernel=config.getoption("--kernel"),
         )
         config.stash[SCALE] = config.getoption("--timeout-scale") or timeout_scale()
         config.stash[PROGRAMS] = programs_of(config.getoption("--programs"))
@@ -106,9 +109,22 @@ def proof_of(config: pytest.Config) -> Proof:
     return config.stash[PROOF]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that need no guest: what can fail in a moment is to be known in a moment."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this run's kernel cannot show, and begin with the tests that need no guest.
+
+    What can fail in a moment is to be known in a moment.
+    """
+    kernel = config.stash[ARTIFACTS].settings.kernel
+    other = [item for item in items if _kernel_of(item) not in {None, kernel}]
+    if other:
+        config.hook.pytest_deselected(items=other)
+        items[:] = [item for item in items if item not in other]
     items.sort(key=lambda item: not NEEDS_GUEST.isdisjoint(getattr(item, "fixturenames", ())))
+
+
+def _kernel_of(item: pytest.Item) -> KernelKind | None:
+    marker = item.get_closest_marker("kernel")
+    return KernelKind(marker.args[0]) if marker else None
 
 
 @pytest.hookimpl(trylast=True)

@@ -6,15 +6,18 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness.machine import Accelerator, MachineConfig, VirtualMachine, choose_accelerator
+from harness.artifacts import KernelKind
+from harness.machine import MEMORY_MIB, Accelerator, MachineConfig, VirtualMachine, choose_accelerator
 from harness.machine.lan import Lan
 from harness.machine.ready import give_back, save_at_rest
 from harness.machine.snapshot import Snapshot, machine_key
 from harness.oracles.kernel_log import KernelLogOracle
+from harness.oracles.leaks import look_for_leaks
 from harness.sut.bundled import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from harness.artifacts import Artifacts
@@ -23,13 +26,15 @@ if TYPE_CHECKING:
 
 def machine_config(artifacts: Artifacts, **wishes: Any) -> MachineConfig:
     """Return a machine made of the artifacts; ``wishes`` are further fields of :class:`MachineConfig`."""
-    image = artifacts.image()
+    image, kind = artifacts.image(), artifacts.settings.kernel
+    wishes["memory_mib"] = kind.memory_mib(wishes.get("memory_mib", MEMORY_MIB))
+    wishes["timeout_scale"] = kind.slowness * wishes.get("timeout_scale", 1.0)
     return MachineConfig(
         qemu=artifacts.qemu(),
         kernel=artifacts.kernel(),
         image=image,
         ssh_key=artifacts.ssh_key(),
-        kernel_args=(*image.kernel_args, *wishes.pop("kernel_args", ())),
+        kernel_args=(*image.kernel_args, *kind.arguments, *wishes.pop("kernel_args", ())),
         **wishes,
     )
 
@@ -50,6 +55,7 @@ class Room:
 
     A test in whose time the kernel reported something fails, even if all that it asserted was true: the end
     of each guest's context asks its oracle, unless ``told`` says that the test has failed with it already.
+    With the debug kernel it also fails if the driver has leaked memory.
     """
 
     def __init__(self, artifacts: Artifacts, proof: Proof, timeout_scale: float = 1.0) -> None:
@@ -82,6 +88,7 @@ class Room:
         """Boot a guest for one user and end it afterwards."""
         with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
             yield self._given(machine.boot())
+            self._search(machine, told)
 
     @contextmanager
     def fresh(
@@ -99,6 +106,7 @@ class Room:
         snapshot = self.ready(lan=lan is not None, **wishes)
         with self._watched(VirtualMachine(config, identity=identity, cable=cable), told) as machine:
             yield self._given(machine.restore(snapshot))
+            self._search(machine, told)
 
     @contextmanager
     def restored(
@@ -107,10 +115,15 @@ class Room:
         """Restore a guest from a snapshot of the user's own and end it afterwards."""
         with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
             yield machine.restore(snapshot)
+            self._search(machine, told)
 
     def network(self) -> Lan:
         """Return a new private network, for the ``lan`` of :meth:`fresh`; a context manager."""
         return Lan()
+
+    def allow(self, machine: VirtualMachine, pattern: str) -> AbstractContextManager[None]:
+        """Let lines that match pass in a guest's kernel log, for a scenario that provokes them on purpose."""
+        return self._oracles[machine].allow(pattern)
 
     def verdict(self, machine: VirtualMachine) -> None:
         """Raise what the kernel of a living guest has reported since it was last asked.
@@ -124,6 +137,15 @@ class Room:
         """Give a guest the parts under test that its image has not."""
         replace(machine, self._artifacts.replaced(), noload="harness.noload" in machine.config.kernel_args)
         return machine
+
+    def _search(self, machine: VirtualMachine, told: Callable[[], bool]) -> None:
+        """Look for leaks at the end of a guest with the debug kernel, if it still runs."""
+        if self._artifacts.settings.kernel is not KernelKind.DEBUG or told():
+            return
+        if machine.lifeline.error is None and machine.qmp.execute("query-status")["running"]:
+            # The kernel tells of its own leaks, too: those are not what is tested.
+            with self.allow(machine, r"kmemleak: "):
+                look_for_leaks(machine)
 
     @contextmanager
     def _watched(self, machine: VirtualMachine, told: Callable[[], bool]) -> Iterator[VirtualMachine]:

@@ -1,16 +1,42 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The plugin's part in what runs first."""
+"""The plugin's part in what runs, and what runs first."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from harness import plugin
+from harness.artifacts import KernelKind
+
+
+def _config(kernel: KernelKind, gone: list[Any]) -> Any:
+    def left_out(items: list[Any]) -> None:
+        gone.extend(items)
+
+    hook = SimpleNamespace(pytest_deselected=left_out)
+    artifacts = SimpleNamespace(settings=SimpleNamespace(kernel=kernel))
+    return SimpleNamespace(stash={plugin.ARTIFACTS: artifacts}, hook=hook)
+
+
+def _item(*fixtures: str, kernel: str = "") -> Any:
+    marker = SimpleNamespace(args=(kernel,)) if kernel else None
+    return SimpleNamespace(fixturenames=fixtures, get_closest_marker=lambda _: marker)
 
 
 def test_what_needs_no_guest_runs_first_and_else_in_order() -> None:
-    names = [["vm", "room"], ["tmp_path"], ["chat", "vm", "room"], [], ["proof"]]
-    items: list[Any] = [SimpleNamespace(fixturenames=fixtures) for fixtures in names]
-    plugin.pytest_collection_modifyitems(items)
-    assert [item.fixturenames for item in items] == [names[1], names[3], names[0], names[2], names[4]]
+    given = [_item("vm", "room"), _item("tmp_path"), _item("chat", "vm", "room"), _item(), _item("proof")]
+    items = list(given)
+    plugin.pytest_collection_modifyitems(_config(KernelKind.PLAIN, []), items)
+    assert items == [given[1], given[3], given[0], given[2], given[4]]
+
+
+@pytest.mark.parametrize("kernel", KernelKind)
+def test_what_needs_another_kernel_is_left_out(kernel: KernelKind) -> None:
+    usual, special = _item(), _item(kernel="debug")
+    items, gone = [usual, special], list[Any]()
+    plugin.pytest_collection_modifyitems(_config(kernel, gone), items)
+    debug = kernel is KernelKind.DEBUG
+    assert (items, gone) == (([usual, special], []) if debug else ([usual], [special]))

@@ -94,9 +94,14 @@ int call_raw(int fd, unsigned long number, void *arg)
 {
 	long ret;
 
+	faults_begin();
+	if (calls_32bit)
+		ret = call32(IOCTL32, (uint32_t)fd, (uint32_t)number, low(arg));
+	else
+		ret = ioctl(fd, number, arg);
+	faults_end();
 	if (!calls_32bit)
-		return ioctl(fd, number, arg);
-	ret = call32(IOCTL32, (uint32_t)fd, (uint32_t)number, low(arg));
+		return (int)ret;
 	if (ret < 0 && ret >= -4095) {
 		errno = (int)-ret;
 		return -1;

@@ -15,8 +15,11 @@
 
 void cmd_open(const struct words *words)
 {
-	int fd = open(words->word[1], O_RDWR | O_CLOEXEC);
+	int fd;
 
+	faults_begin();
+	fd = open(words->word[1], O_RDWR | O_CLOEXEC);
+	faults_end();
 	if (fd < 0)
 		answer_errno(errno);
 	else
@@ -38,11 +41,14 @@ void cmd_dup(const struct words *words)
 
 void cmd_close(const struct words *words)
 {
-	int fd;
+	int fd, ret;
 
 	if (!want_fd(words->word[1], &fd))
 		return;
-	if (close(fd) < 0)
+	faults_begin();
+	ret = close(fd);
+	faults_end();
+	if (ret < 0)
 		answer_errno(errno);
 	else
 		answer_done();

@@ -36,6 +36,12 @@ static const struct {
 	{ "read",	cmd_read,	2, 2 },
 	{ "fork",	cmd_fork,	1, 1 },
 	{ "wait",	cmd_wait,	2, 2 },
+	{ "fail-nth",	cmd_fail_nth,	2, 2 },
+	{ "failed",	cmd_failed,	1, 1 },
+	{ "reached",	cmd_reached,	1, 1 },
+	{ "insmod",	cmd_insmod,	2, 3 },
+	{ "rmmod",	cmd_rmmod,	2, 2 },
+	{ "write",	cmd_write,	3, 3 },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -131,6 +131,12 @@ command_fn cmd_fetch, cmd_poll, cmd_ioctl, cmd_read, cmd_fork, cmd_wait;
 void cmd_child(char *rest);
 bool children_own(int fd);
 
+/* faults.c: allocations that fail in a call, and what a call reached */
+void faults_begin(void);
+void faults_end(void);
+command_fn cmd_fail_nth, cmd_failed, cmd_reached, cmd_insmod, cmd_rmmod;
+command_fn cmd_write;
+
 /* sha256.c: FIPS 180-4 */
 #define SHA256_BYTES 32
 void sha256(const uint8_t *data, size_t len, uint8_t digest[SHA256_BYTES]);

@@ -13,10 +13,12 @@ import filelock
 
 from harness.artifacts.cache import NotBuiltError, Store
 from harness.artifacts.compile import BenchPrograms, Compiler, Devcrypto, Driver, Programs
+from harness.artifacts.debug_kernel import DebugKernelBuilder
 from harness.artifacts.flavour import Flavour
 from harness.artifacts.guest import saved_guest
 from harness.artifacts.image import Image, ImageBuilder
 from harness.artifacts.kernel import GENERIC_PACKAGE, PACKAGE, Kernel, KernelBuilder
+from harness.artifacts.kernel_kind import KernelKind
 from harness.artifacts.keys import SshKey, ssh_key
 from harness.artifacts.packages import PackageSource
 from harness.artifacts.progress import Progress
@@ -55,7 +57,7 @@ class Artifacts:
         *,
         building: bool = True,
         changes: Mapping[str, str] = NOTHING,
-        kernel: str = PACKAGE,
+        kernel: str | None = None,
     ) -> None:
         """Use the cache of ``settings``.
 
@@ -64,7 +66,7 @@ class Artifacts:
             progress: is told what goes on.
             building: with False, what is missing raises NotBuiltError.
             changes: parts that differ from ours: path in the repository → text of that file.
-            kernel: Debian's metapackage of the kernel that the guest runs.
+            kernel: Debian's metapackage of the kernel that the guest runs, whatever ``settings`` say.
         """
         self.settings, self._changes, self._kernel_package = settings, changes, kernel
         self._store = Store(settings.cache_dir, progress, building=building)
@@ -165,7 +167,11 @@ class Artifacts:
 
     @cached_property
     def _kernel(self) -> Kernel:
-        return self._on_disk("the kernel", KernelBuilder(self._packages, self._kernel_package).get)
+        if self._kernel_package is None and self.settings.kernel is KernelKind.DEBUG:
+            builder = DebugKernelBuilder(self._packages, self.settings.jobs)
+            return self._on_disk("the debug kernel", builder.get)
+        package = self._kernel_package or PACKAGE
+        return self._on_disk("the kernel", KernelBuilder(self._packages, package).get)
 
     @cached_property
     def _driver(self) -> Driver:
@@ -211,6 +217,7 @@ __all__ = [
     "Flavour",
     "Image",
     "Kernel",
+    "KernelKind",
     "NotBuiltError",
     "Programs",
     "Progress",

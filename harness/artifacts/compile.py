@@ -196,12 +196,15 @@ class Compiler:
     def _driver(self, folder: Path, kernel: Kernel, *, warm: bool) -> Driver:
         compiler = kernel_compiler(kernel.headers)
         sources = sources_key(folder, source_files(folder))
-        identity = key_of("driver", "2", sources, kernel.identity, compiler_version(compiler))
+        identity = key_of(
+            "driver", "2", sources, kernel.identity, compiler_version(compiler), *kernel.module_options
+        )
 
         def make_in(build: Path, sources: Path, staging: Path) -> None:
             # Paths of this machine would make each build a different one.
             maps = f"-ffile-prefix-map={build}=driver -ffile-prefix-map={kernel.headers.parent}=kernel"
             arguments = [f"KDIR={kernel.headers}", f"O={build}", f"CC={compiler}", f"KCFLAGS={maps}"]
+            arguments += kernel.module_options
             self._make(
                 sources, arguments, f"the guest's driver for {kernel.release}", f"driver-{identity[:8]}"
             )

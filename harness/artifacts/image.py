@@ -15,7 +15,7 @@ from harness.artifacts import cpio
 from harness.artifacts.cache import Recipe
 from harness.artifacts.debian import GoneError
 from harness.artifacts.digest import file_digest, key_of
-from harness.artifacts.kernel import read_module
+from harness.artifacts.kernel import modules_to_load, read_module
 from harness.artifacts.process import Job, run
 from harness.artifacts.settings import source_folder
 from harness.artifacts.storage import remove
@@ -152,6 +152,7 @@ class ImageBuilder:
         kernel, driver, programs = parts
         unpacked = staging / "work" / "packages"
         self._packages.unpack(pinned, unpacked)
+        modules = modules_to_load(kernel.modules, recipe.modules)
         stripped = self._stripped(driver, programs, staging / "work" / "stripped")
         return [
             *recipe_nodes(recipe, unpacked),
@@ -160,9 +161,9 @@ class ImageBuilder:
             cpio.character_device("dev/console", 5, 1),
             *(
                 cpio.regular(f"{MODULE_FOLDER}/{name}.ko", read_module(kernel.modules, name))
-                for name in recipe.modules
+                for name in modules
             ),
-            cpio.regular(f"{MODULE_FOLDER}/order", "".join(f"{name}\n" for name in recipe.modules).encode()),
+            cpio.regular(f"{MODULE_FOLDER}/order", "".join(f"{name}\n" for name in modules).encode()),
             *stripped,
         ]
 

@@ -40,6 +40,7 @@ class Kernel:
         modules: folder that has ``lib/modules/RELEASE``.
         headers: the folder to give to make as ``KDIR``.
         identity: names its content.
+        module_options: what make is given besides, where a module is built for this kernel.
     """
 
     image: Path
@@ -47,6 +48,7 @@ class Kernel:
     modules: Path
     headers: Path
     identity: str
+    module_options: tuple[str, ...] = ()
 
 
 class KernelBuilder:
@@ -164,10 +166,7 @@ def with_needs(modules: Path, names: Iterable[str], present: Iterable[str] = ())
     Raises:
         ArtifactError: the kernel has no such module.
     """
-    builtin = "".join(path.read_text() for path in modules.glob("lib/modules/*/modules.builtin"))
-    done = {_plain(name) for name in present} | {
-        _plain(line.rpartition("/")[2].partition(".ko")[0]) for line in builtin.splitlines()
-    }
+    done = {_plain(name) for name in present} | _builtin(modules)
     order: dict[str, bytes] = {}
 
     def take(name: str) -> None:
@@ -182,6 +181,17 @@ def with_needs(modules: Path, names: Iterable[str], present: Iterable[str] = ())
     for name in names:
         take(name)
     return order
+
+
+def modules_to_load(modules: Path, names: Iterable[str]) -> list[str]:
+    """Return those of some modules that are not part of the kernel itself, in the same order."""
+    builtin = _builtin(modules)
+    return [name for name in names if _plain(name) not in builtin]
+
+
+def _builtin(modules: Path) -> set[str]:
+    text = "".join(path.read_text() for path in modules.glob("lib/modules/*/modules.builtin"))
+    return {_plain(line.rpartition("/")[2].partition(".ko")[0]) for line in text.splitlines()}
 
 
 def _plain(name: str) -> str:

@@ -11,12 +11,14 @@ import platformdirs
 
 import harness
 from harness.artifacts.flavour import Flavour
+from harness.artifacts.kernel_kind import KernelKind
 from harness.errors import SetupError
 
 CACHE_VARIABLE = "HARNESS_CACHE_DIR"
 QEMU_SOURCE_VARIABLE = "HARNESS_QEMU_SOURCE"
 JOBS_VARIABLE = "HARNESS_JOBS"
 FLAVOUR_VARIABLE = "HARNESS_FLAVOUR"
+KERNEL_VARIABLE = "HARNESS_KERNEL"
 APPLICATION = "virtio-cryptodev-harness"
 
 # The C sources and the image's recipe lie beside the package: it is installed as editable.
@@ -57,6 +59,14 @@ def _flavour(text: str) -> Flavour:
         raise SetupError(f"reading {FLAVOUR_VARIABLE} or --flavour", f"there is no {text!r}", cure) from error
 
 
+def _kernel(text: str) -> KernelKind:
+    try:
+        return KernelKind(text)
+    except ValueError as error:
+        cure = f"it is one of {', '.join(KernelKind)}"
+        raise SetupError(f"reading {KERNEL_VARIABLE} or --kernel", f"there is no {text!r}", cure) from error
+
+
 def _available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
@@ -70,12 +80,14 @@ class Settings:
         qemu_source: a tarball or checkout of QEMU; None takes Debian's source package.
         jobs: how many compilers run at once.
         flavour: the way in which the host's C is built.
+        kernel: what the guests run.
     """
 
     cache_dir: Path
     qemu_source: Path | None
     jobs: int
     flavour: Flavour = Flavour.PLAIN
+    kernel: KernelKind = KernelKind.PLAIN
 
     @classmethod
     def from_environment(
@@ -84,11 +96,12 @@ class Settings:
         qemu_source: Path | None = None,
         jobs: int | None = None,
         flavour: str | None = None,
+        kernel: str | None = None,
     ) -> Settings:
         """Make settings from options; one that is None comes from its environment variable or its default.
 
         Raises:
-            SetupError: the number of jobs is none, or there is no such flavour.
+            SetupError: the number of jobs is none, or there is no such flavour or kernel.
         """
         cache = cache_dir or os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_path(APPLICATION)
         source = qemu_source or os.environ.get(QEMU_SOURCE_VARIABLE) or None
@@ -98,4 +111,5 @@ class Settings:
             qemu_source=Path(source).expanduser().absolute() if source else None,
             jobs=_jobs(count),
             flavour=_flavour(flavour or os.environ.get(FLAVOUR_VARIABLE) or Flavour.PLAIN),
+            kernel=_kernel(kernel or os.environ.get(KERNEL_VARIABLE) or KernelKind.PLAIN),
         )

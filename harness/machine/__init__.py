@@ -2,7 +2,7 @@
 """One running guest: accelerator, QEMU process and QMP, kernel log, shell, SSH, time-outs."""
 
 from harness.machine.accelerator import Accelerator, Proof
-from harness.machine.config import MachineConfig
+from harness.machine.config import MEMORY_MIB, MachineConfig
 from harness.machine.console import KernelLog
 from harness.machine.remote import RemoteProcess, Terminal
 from harness.machine.result import CommandFailedError, CommandResult
@@ -11,6 +11,7 @@ from harness.machine.trial import boot_under_kvm, choose_accelerator
 from harness.machine.vm import VirtualMachine
 
 __all__ = [
+    "MEMORY_MIB",
     "Accelerator",
     "CommandFailedError",
     "CommandResult",

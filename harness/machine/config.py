@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from harness.machine.accelerator import Accelerator
 
+MEMORY_MIB = 256
+
 
 class QemuParts(Protocol):
     """A QEMU to run: its program, the folder of its firmware, and what it was built from."""
@@ -97,7 +99,7 @@ class MachineConfig:
     ssh_key: KeyParts
     accelerator: Accelerator
     run_root: Path = field(default_factory=rundir.runtime_root)
-    memory_mib: int = 256
+    memory_mib: int = MEMORY_MIB
     cpus: int = 1
     devices: tuple[str, ...] = ("virtio-cryptodev-pci",)
     objects: tuple[str, ...] = ()
