@@ -20,6 +20,7 @@ from harness.qtest import Cryptodev, QtestMachine
 from harness.qtest.stateful import search
 from harness.qtest.trace import Setup
 from harness.room import Room
+from harness.sut import programs as public_programs
 from harness.sut.bundled import SystemUnderTest
 from harness.sut.conversation import chat_between_guests, guest_chat
 from harness.sut.conversation import host_to_guest_chat as talk_from_host
@@ -180,6 +181,17 @@ def _verdict_on_shared_guests(request: pytest.FixtureRequest) -> Iterator[None]:
         room: Room = request.getfixturevalue("room")
         for machine in machines:
             room.verdict(machine)
+
+
+@pytest.fixture
+def run_program(vm: VirtualMachine, tmp_path: Path) -> Callable[[Path], None]:
+    """Return a function that compiles a C program, runs it in the guest, and fails if it ends badly."""
+
+    def run(source: Path) -> None:
+        # For pytest -rP: some programs say that something is wrong, and end with status 0 all the same.
+        sys.stdout.write(public_programs.run(vm, source, tmp_path))
+
+    return run
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
 from harness.room import Room, prove_accelerator
 from harness.sut import mutants
+from harness.sut.programs import PROGRAMS_VARIABLE, programs_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -24,6 +25,8 @@ pytest_plugins = ("harness.fixtures", "harness.gateways")
 ARTIFACTS = pytest.StashKey[Artifacts]()
 PROOF = pytest.StashKey[Proof]()
 SCALE = pytest.StashKey[float]()
+PROGRAMS = pytest.StashKey[list[Path]]()
+"""The user's own programs for /dev/crypto."""
 TOLD = pytest.StashKey[bool]()
 """Set for a test whose failure has already been told as one of the machine's."""
 
@@ -48,6 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--mutant", type=mutants.option, metavar="NAME", help="put a fault into a part that is tested"
     )
+    group.addoption(
+        "--programs",
+        type=Path,
+        metavar="DIR",
+        help="a folder of C programs for /dev/crypto, to run in the guest",
+    )
     group.addoption("--accel", choices=["auto", *Accelerator], help="auto takes KVM where it was proven")
     group.addoption("--timeout-scale", type=positive, metavar="X", help="multiplies every deadline")
 
@@ -65,6 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
             flavour=config.getoption("--flavour"),
         )
         config.stash[SCALE] = config.getoption("--timeout-scale") or timeout_scale()
+        config.stash[PROGRAMS] = programs_of(config.getoption("--programs"))
         mutant = config.getoption("--mutant")
         changes = mutant.changes() if mutant else NOTHING
     except HarnessError as error:
@@ -72,6 +82,16 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = getattr(config, "workerinput", {}).get("workerid")
     progress = Progress(name=f"harness on {worker}") if worker else Progress()
     config.stash[ARTIFACTS] = Artifacts(settings, progress, changes=changes)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test that asks for ``own_program`` one test for each program of ``--programs``."""
+    if "own_program" not in metafunc.fixturenames:
+        return
+    programs = [pytest.param(source, id=source.stem) for source in metafunc.config.stash[PROGRAMS]]
+    why = f"neither --programs nor {PROGRAMS_VARIABLE} names a folder of programs"
+    none = pytest.param(None, id="none", marks=pytest.mark.skip(reason=why))
+    metafunc.parametrize("own_program", programs or [none])
 
 
 def proof_of(config: pytest.Config) -> Proof:

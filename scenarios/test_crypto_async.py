@@ -238,3 +238,21 @@ def test_a_session_that_is_freed_with_calls_under_way(pair):
         assert pair.twin.real.poll("in", seconds=SECONDS).readable
         assert pair.twin.real.fetch().answer.errno in (0, errno.EINVAL)
     assert pair.twin.real.fetch().answer.errno == errno.EBUSY
+
+
+def test_small_calls_beside_slow_ones_cost_no_interrupts(vm_module, crypto_module, sut):
+    """An answer that is taken at once brings no interrupt: the kernel stands few that are in vain."""
+    file = crypto_module.open(sut.node)
+    slow = file.gsession(Cipher.DES3_CBC, bytes(range(24))).ses
+    small = file.gsession(Cipher.AES_CBC, KEY).ses
+    for _ in range(12):
+        assert not file.give(slow, Op.ENCRYPT, bytes(1 << 20), iv=bytes(16)).answer.errno
+    assert not file.crypt(small, Op.ENCRYPT, bytes(16), iv=bytes(16), repeat=1000).errno
+    for _ in range(12):
+        assert file.poll("in", seconds=SECONDS).readable
+        assert not file.fetch().answer.errno
+    file.close()
+    vain = vm_module.succeed("for one in /proc/irq/*/*-crypto-vq; do grep ^unhandled ${one%/*}/spurious; done")
+    counts = [int(line.split()[-1]) for line in vain.splitlines()]
+    assert counts
+    assert max(counts) < 100, vain

@@ -159,6 +159,18 @@ def test_a_hash_is_copied(twin_module, mac):
     assert here is not None
 
 
+@pytest.mark.parametrize("which", ["source", "destination"])
+def test_a_copy_where_a_hash_began_anew(twin_module, which):
+    """What CIOCCPHASH copies counts, also if one of the two had just begun anew with bad data."""
+    one, other = (twin_module.session(0, mac=Mac.SHA1) for _ in range(2))
+    twin_module.crypt(one, Op.ENCRYPT, b"one", flags=CopFlag.UPDATE)
+    twin_module.crypt(other, Op.ENCRYPT, b"other", flags=CopFlag.UPDATE)
+    twin_module.crypt(one if which == "source" else other, Op.ENCRYPT, Pointer.BAD, length=3)
+    assert twin_module.cphash(other, one).errno == 0
+    twin_module.crypt(other, Op.ENCRYPT, b"more", flags=CopFlag.FINAL)
+    twin_module.crypt(one, Op.ENCRYPT, b"more", flags=CopFlag.FINAL)
+
+
 def test_a_hash_that_cannot_be_copied(twin_module):
     """CIOCCPHASH: EDEADLK onto itself, ENOENT for a session that is none, EINVAL for another hash or none."""
     sha1 = twin_module.session(0, mac=Mac.SHA1)

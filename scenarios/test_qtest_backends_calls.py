@@ -67,6 +67,32 @@ def test_bytes_that_a_call_has_no_use_for(pair):
         assert pair.ask(request) == -errno.EINVAL
 
 
+@pytest.mark.parametrize("tag_len", [0, 3, 4, 12, 16, 17])
+def test_gcm_of_every_shape(pair, tag_len):
+    """A GCM message of any length is sealed and opened; short of its tag, or altered, it is refused."""
+    gcm = pair.session(cipher=Cipher.AES_GCM, key=KEY)
+    how = {"auth": True, "iv": IV[:12], "aad": b"head", "tag_len": tag_len}
+    for size in (0, 1, 15, 16, 100):
+        sealed = pair.reply(crypt(gcm, Cipher.AES_GCM, 0, bytes(size), **how)).data or bytes(size + 16)
+        for message in (sealed, sealed[:-1], sealed[1:], b"\xff" + sealed[1:], sealed[:3]):
+            pair.ask(crypt(gcm, Cipher.AES_GCM, 0, message, Op.DECRYPT, **how))
+        pair.ask(CallCrypt(0, gcm, Op.ENCRYPT, bytes(size), size, **how))
+    cbc = pair.session(cipher=Cipher.AES_CBC, key=KEY)
+    assert pair.ask(CallCrypt(0, cbc, Op.ENCRYPT, bytes(16), 16, **{**how, "iv": IV})) == -errno.EINVAL
+
+
+def test_sessions_that_there_are_not(pair):
+    """A session that was ended, or never was, is EINVAL; a copy names two that differ and that there are."""
+    one, two = (pair.session(mac=Mac.SHA1_HMAC, mackey=key) for key in (MACKEY, MACKEY[1:]))
+    other, cbc = pair.session(mac=Mac.SHA1), pair.session(cipher=Cipher.AES_CBC, key=KEY)
+    assert pair.ask(CallCrypt(0, 1, Op.ENCRYPT, bytes(16), 16, IV)) == -errno.EINVAL
+    pairs = [(one, one), (one, 1), (1, one), (1, 2), (one, two), (two, one), (one, other), (cbc, one)]
+    for target, source in [*pairs, (cbc, one), (one, cbc)]:
+        pair.ask(CallCopy(0, target, source))
+        for ses in (one, two, other):
+            pair.ask(crypt(ses, 0, Mac.SHA1, b"abc"))
+
+
 @pytest.mark.parametrize("tag_len", [0, 1, 10, 20, 21, 64, 65, 1000, 65535])
 def test_a_tag_of_srtp_is_no_longer_than_the_mac(pair, tag_len):
     """A tag has at most the digest's length, whatever it is asked for; nothing behind it is written."""

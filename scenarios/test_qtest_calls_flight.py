@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from harness.qtest import Interrupt, Status, chain
+from harness.qtest import DescFlag, Descriptor, Interrupt, Status, chain
 from harness.qtest.machine import INTERRUPT_CONTROLLER
 from harness.reference import wire
 from harness.reference.abi import Cipher, CopFlag, CryptOp, Mac, Op
 from harness.reference.wire_calls import Call, CallCopy, CallCrypt, CallFree, CallSession
 from scenarios.qtest_calls import MACKEY, begin, crypt, started
-from scenarios.qtest_helpers import BLANK, IV, KEY, assert_alive, result_of, settle
+from scenarios.qtest_helpers import BLANK, IV, KEY, assert_alive, lay_apart, offer_raw, result_of, settle
 
 POOL = "inline-max=0,hold-max=0"
 """All work with data is done by other threads than QEMU's main one."""
@@ -239,23 +239,36 @@ def test_a_broken_queue_while_another_is_at_work(simple):
         assert pair.ask(wire.Open()) == 0
 
 
+def begin_long(driver, ses, queue):
+    """Begin a request that takes about a second: the same MiB 32 times over, in the slowest cipher."""
+    most = 32 * MIB
+    head = CallCrypt(0, ses, Op.ENCRYPT, bytes(most), most, IV[:8]).readable[0]
+    laid = lay_apart(driver, chain([head], [bytes(96)]))
+    first, last = laid.addresses
+    place = driver.machine.memory.allocate(MIB)
+    parts = [Descriptor(first, len(head)), *[Descriptor(place, MIB)] * 32]
+    parts += [*[Descriptor(place, MIB, DescFlag.WRITE)] * 32, Descriptor(last, 96, DescFlag.WRITE)]
+    ring = driver.split_queue(queue)
+    offer_raw(ring, parts)
+    ring.kick()
+    return ring
+
+
 def test_files_that_are_closed_at_work_are_limited(simple):
     """A guest that closes files whose requests are at work has twice as many as its limit, and no more."""
-    driver = simple("queues=2,max-open-files=1", memory_mib=64).driver
-    ring, times = driver.queue(0), 8
+    driver = simple(f"queues=3,max-open-files=1,max-request={64 * MIB}").driver
+    working = []
 
     def ask(request):
         done = driver.send(request.readable, request.initial, queue=1)
         return result_of(done.written) if request.writable else 0
 
-    for expected in (0, -errno.EMFILE):
+    for queue, expected in ((0, 0), (2, -errno.EMFILE)):
         session = CallSession(0, cipher=Cipher.DES3_CBC, key=bytes(range(24)))
         ses = struct.unpack_from("<I", driver.send(session.readable, session.initial, queue=1).written[0])[0]
-        laid = ring.lay(driver.buffers(CallCrypt(0, ses, Op.ENCRYPT, bytes(MIB), MIB, IV[:8])))
-        for _ in range(times):
-            ring.offer(laid)
-            ring.kick()
+        working.append(begin_long(driver, ses, queue))
         assert ask(wire.Close(0)) == 0
         assert ask(wire.Open()) == expected
-    ring.wait(2 * times)
+    for ring in working:
+        ring.wait()
     assert ask(wire.Open()) == 0

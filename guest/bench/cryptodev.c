@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "cryptobench.h"
-#include "cryptodev.h"
+#include <crypto/cryptodev.h>
 
 struct node {
 	int fd;
@@ -20,7 +20,7 @@ static int node_open(const struct job *job, void **state)
 	struct session_op session = {
 		.cipher = CRYPTO_AES_CBC,
 		.keylen = KEY_BYTES,
-		.key = bench_key,
+		.key = (uint8_t *)bench_key,
 	};
 	struct node *node = calloc(1, sizeof(*node));
 	int i, err;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cryptodev.h"
+#include <crypto/cryptodev.h>
 #include "chat.h"
 
 #define KEY_BYTES	16
@@ -29,7 +29,7 @@ bool cipher_open(struct cipher *cipher, const char *device)
 	struct session_op session = {
 		.cipher = CRYPTO_AES_CBC,
 		.keylen = KEY_BYTES,
-		.key = key,
+		.key = (uint8_t *)key,
 	};
 
 	cipher->device = device;
@@ -53,7 +53,7 @@ static bool run(struct cipher *cipher, uint16_t op, const uint8_t *from, uint8_t
 		.ses = cipher->ses,
 		.op = op,
 		.len = MESSAGE_BYTES,
-		.src = from,
+		.src = (uint8_t *)from,
 		.dst = to,
 		.iv = own_iv,
 	};

@@ -197,12 +197,13 @@ int crypto_call_result(const struct crypto_call *call, u32 dst_len,
 		       u32 mac_len)
 {
 	const struct wire_answer *answer = call->answer;
-	u32 mac = le32_to_cpu(answer->mac_len);
+	u32 mac = le32_to_cpu(READ_ONCE(answer->mac_len));
+	u32 result = le32_to_cpu(READ_ONCE(answer->result));
 
 	if (unlikely(call->req.used < dst_len + sizeof(*answer)))
 		return -EIO;
-	if (unlikely(answer->result))
-		return crypto_device_errno(le32_to_cpu(answer->result));
+	if (unlikely(result))
+		return crypto_device_errno(result);
 	if (unlikely(le32_to_cpu(answer->out_len) > dst_len ||
 		     (mac && mac != mac_len)))
 		return -EIO;

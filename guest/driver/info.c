@@ -27,13 +27,31 @@ long crypto_session_info(struct crypto_file *file,
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-static bool session_exists(struct crypto_file *file, u32 id)
+/* Let the device copy what @src has hashed to @dst; both have been entered. */
+static int remote_copy(struct crypto_file *file, struct crypto_session *dst,
+		       const struct crypto_session *src)
 {
-	struct crypto_session *ses = crypto_session_get(file, id);
+	struct crypto_message *msg = crypto_message_alloc();
+	int ret;
 
-	if (ses)
-		crypto_session_put(ses);
-	return ses;
+	if (!msg)
+		return -ENOMEM;
+	msg->read.ses = cpu_to_le32(dst->id);
+	msg->read.src_ses = cpu_to_le32(src->id);
+	crypto_message_start(msg, WIRE_COPY, file->handle);
+	crypto_message_read(msg, &msg->read.ses, sizeof(msg->read.ses));
+	crypto_message_read(msg, &msg->read.src_ses, sizeof(msg->read.src_ses));
+	crypto_message_write(msg, &msg->written.result,
+			     sizeof(msg->written.result));
+	ret = crypto_message_run(file->crdev, msg);
+	if (!ret)
+		ret = crypto_message_result(msg, msg->written.result,
+					    sizeof(msg->written.result));
+	crypto_message_put(msg);
+	/* What the device has not been told of the one is true of both. */
+	if (!ret)
+		dst->stale_hash = src->stale_hash;
+	return ret;
 }
 
 /**
@@ -46,33 +64,34 @@ static bool session_exists(struct crypto_file *file, u32 id)
 long crypto_session_copy(struct crypto_file *file,
 			 const struct cphash_op __user *arg)
 {
-	struct crypto_message *msg;
+	struct crypto_session *low, *high;
 	struct cphash_op op;
-	int ret;
+	bool up;
+	long ret;
 
 	if (copy_from_user(&op, arg, sizeof(op)))
 		return -EFAULT;
 	if (op.dst_ses == op.src_ses)
 		return -EDEADLK;
-	if (!session_exists(file, op.dst_ses) ||
-	    !session_exists(file, op.src_ses))
-		return -ENOENT;
-	if (!file->crdev->calls)
-		return -EINVAL;	/* there is none that hashes */
-	msg = crypto_message_alloc();
-	if (!msg)
-		return -ENOMEM;
-	msg->read.ses = cpu_to_le32(op.dst_ses);
-	msg->read.src_ses = cpu_to_le32(op.src_ses);
-	crypto_message_start(msg, WIRE_COPY, file->handle);
-	crypto_message_read(msg, &msg->read.ses, sizeof(msg->read.ses));
-	crypto_message_read(msg, &msg->read.src_ses, sizeof(msg->read.src_ses));
-	crypto_message_write(msg, &msg->written.result,
-			     sizeof(msg->written.result));
-	ret = crypto_message_run(file->crdev, msg);
-	if (!ret)
-		ret = crypto_message_result(msg, msg->written.result,
-					    sizeof(msg->written.result));
-	crypto_message_put(msg);
-	return ret;
+	up = op.src_ses < op.dst_ses;
+	/* Nobody else enters two; in this order none waits for the other. */
+	low = crypto_session_enter(file, up ? op.src_ses : op.dst_ses);
+	ret = PTR_ERR_OR_ZERO(low);
+	if (ret)
+		goto out;
+	high = crypto_session_enter(file, up ? op.dst_ses : op.src_ses);
+	ret = PTR_ERR_OR_ZERO(high);
+	if (ret)
+		goto leave;
+	if (file->crdev->calls)
+		ret = remote_copy(file, up ? high : low, up ? low : high);
+	crypto_session_leave(file, high);
+	crypto_session_leave(file, low);
+	/* The reference wire has none that hashes. */
+	return file->crdev->calls ? ret : -EINVAL;
+
+leave:
+	crypto_session_leave(file, low);
+out:
+	return ret == -EINVAL ? -ENOENT : ret;
 }

@@ -264,6 +264,8 @@ static int __init crypto_init(void)
 	id_table[0].device = virtio_id;
 	crypto_small_max = min_t(u32, zero_copy_min ? zero_copy_min - 1 : 0,
 				 CALL_SMALL_LIMIT);
+	/* What is small is not held against max_len any more. */
+	crypto_small_max = min(crypto_small_max, max_len);
 
 	crypto_workqueue = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
 	if (!crypto_workqueue)

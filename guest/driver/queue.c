@@ -153,6 +153,13 @@ static void queue_run(struct crypto_queue *q)
 		crypto_device_break(q->crdev);
 }
 
+static void queue_run_here(struct crypto_queue *q)
+{
+	rcu_read_lock();
+	queue_run(q);
+	rcu_read_unlock();
+}
+
 /* The device has answered; called in an interrupt. */
 void crypto_queue_callback(struct virtqueue *vq)
 {
@@ -254,6 +261,9 @@ int crypto_queue_wait(struct crypto_request *req)
  * held all the while, and the request is on no list and needs no reference
  * unless the answer takes longer.
  *
+ * No interrupt may come for an answer that is taken here: one that finds
+ * nothing is unhandled, and after so many of these the kernel turns it off.
+ *
  * Return: as crypto_queue_wait().
  */
 int crypto_queue_call(struct crypto_queue *q, struct crypto_request *req)
@@ -261,8 +271,10 @@ int crypto_queue_call(struct crypto_queue *q, struct crypto_request *req)
 	struct crypto_request *other;
 	unsigned long flags;
 	unsigned int used;
+	bool shared;
 
 	spin_lock_irqsave(&q->lock, flags);
+	shared = !list_empty(&q->sent);
 	if (unlikely(q->dead || !list_empty(&q->backlog) ||
 		     q->vq->num_free < req->pieces ||
 		     virtqueue_add_sgs(q->vq, req->sgs, req->out, req->in, req,
@@ -270,13 +282,19 @@ int crypto_queue_call(struct crypto_queue *q, struct crypto_request *req)
 		spin_unlock_irqrestore(&q->lock, flags);
 		return crypto_queue_submit(q, req) ?: crypto_queue_wait(req);
 	}
+	if (unlikely(shared))
+		virtqueue_disable_cb(q->vq);
 	if (virtqueue_kick_prepare(q->vq))
 		virtqueue_notify(q->vq);
 	while ((other = virtqueue_get_buf(q->vq, &used))) {
 		if (likely(other == req)) {
-			spin_unlock_irqrestore(&q->lock, flags);
 			req->state = REQUEST_DONE;
 			req->used = used;
+			if (unlikely(shared))
+				ring_empty(q);
+			spin_unlock_irqrestore(&q->lock, flags);
+			if (unlikely(shared))
+				queue_run_here(q);
 			return 0;
 		}
 		request_answered(q, other, used);
@@ -286,11 +304,11 @@ int crypto_queue_call(struct crypto_queue *q, struct crypto_request *req)
 	req->state = REQUEST_SENT;
 	reinit_completion(&req->done);
 	list_add_tail(&req->node, &q->sent);
+	if (shared)
+		ring_empty(q);
 	spin_unlock_irqrestore(&q->lock, flags);
 
-	rcu_read_lock();
-	queue_run(q);	/* the answer may be there by now; else interrupts on */
-	rcu_read_unlock();
+	queue_run_here(q);	/* it may be there by now; else interrupts on */
 	return crypto_queue_wait(req);
 }
 

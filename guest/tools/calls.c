@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "cryptodev.h"
+#include <crypto/cryptodev.h>
 #include "cryptoctl.h"
 
 /* An argument is at the begin of so many bytes; those behind it are watched. */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cryptodev.h"
+#include <crypto/cryptodev.h>
 #include "cryptoctl.h"
 
 /* What CIOCGSESSION finds in ses and must leave there when it fails. */

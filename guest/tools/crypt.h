@@ -3,7 +3,7 @@
 #ifndef CRYPT_H
 #define CRYPT_H
 
-#include "cryptodev.h"
+#include <crypto/cryptodev.h>
 #include "cryptoctl.h"
 
 struct crypt {

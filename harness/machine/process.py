@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # died before that was set: whoever lost its parent has another one by now.
 _STILL_MINE = '[ "$PPID" = "$0" ] || exit 125; exec "$@"'
 _STOP_SECONDS = 5.0
+# A killed process goes when the kernel has time for it: late, on a machine with too much to do.
+_KILLED_SECONDS = 60.0
 
 
 def bound_to(parent: int, command: Sequence[str]) -> list[str]:
@@ -97,9 +99,9 @@ class QemuProcess:
             self._ended.wait(_STOP_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             self._running().kill()
-        if not self._ended.wait(_STOP_SECONDS):
+        if not self._ended.wait(_KILLED_SECONDS):
             raise QemuExitError(
-                "killing QEMU", f"process {self.pid} is still there after {_STOP_SECONDS:.0f} s"
+                "killing QEMU", f"process {self.pid} is still there after {_KILLED_SECONDS:.0f} s"
             )
 
     def wait(self, seconds: float) -> bool:

@@ -60,7 +60,8 @@ static int host_crypt(VirtIOCryptodevFile *file, struct devcrypto_op *op,
     struct devcrypto_crypt_op cop = {
         .ses = host_ses,
         .op = op->op,
-        .flags = op->flags | DEVCRYPTO_FLAG_WRITE_IV,
+        /* A hash starts anew when there are no flags; here there is one. */
+        .flags = (op->flags ?: DEVCRYPTO_FLAG_RESET) | DEVCRYPTO_FLAG_WRITE_IV,
         .len = op->src.len,
         .mac = (uintptr_t)op->mac,
     };
