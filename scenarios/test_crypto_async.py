@@ -252,7 +252,9 @@ def test_small_calls_beside_slow_ones_cost_no_interrupts(vm_module, crypto_modul
         assert file.poll("in", seconds=SECONDS).readable
         assert not file.fetch().answer.errno
     file.close()
-    vain = vm_module.succeed("for one in /proc/irq/*/*-crypto-vq; do grep ^unhandled ${one%/*}/spurious; done")
+    vain = vm_module.succeed(
+        "for one in /proc/irq/*/*-crypto-vq; do grep ^unhandled ${one%/*}/spurious; done"
+    )
     counts = [int(line.split()[-1]) for line in vain.splitlines()]
     assert counts
     assert max(counts) < 100, vain

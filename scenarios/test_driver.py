@@ -64,6 +64,17 @@ def test_unplug_while_open(vm, sut):
     _works(ctl, "/dev/cryptodev0")
 
 
+def test_unbind_with_calls_under_way(vm, sut):
+    """Calls that the device has when it is unbound are over at once: who polls for them is told."""
+    file = sut.cryptoctl(vm).open(sut.node)
+    ses = file.gsession(abi.Cipher.DES3_CBC, bytes(range(24))).ses
+    for _ in range(30):
+        assert file.ctl.ask(f"async {file.fd} {ses:#x} op=enc src=fill:7:{1 << 20} out=sha256").errno == 0
+    vm.succeed("cd /sys/bus/virtio/drivers/virtio_cryptodev && echo virtio* > unbind")
+    assert file.poll("in", seconds=20).readable, "nobody was told that the device has left"
+    file.close()
+
+
 @pytest.mark.machine(cpus=2)
 @pytest.mark.parametrize(
     ("algorithm", "key", "size"),
