@@ -65,14 +65,13 @@ def test_unplug_while_open(vm, sut):
 
 
 @pytest.mark.machine(cpus=2)
-@pytest.mark.parametrize("size", [4096, 1 << 18], ids=["answered at once", "waited for"])
-def test_unbind_while_processes_work(vm, sut, size):
+def test_unbind_while_processes_work(vm, sut):
     """A device unbound under four busy processes ends every call of theirs with ENODEV: nobody hangs."""
     files = [sut.cryptoctl(vm).open("/dev/cryptodev0") for _ in range(4)]
     sessions = [file.gsession(AES, KEY).ses for file in files]
     with ThreadPoolExecutor(len(files)) as pool:
         storms = [
-            pool.submit(file.crypt, ses, abi.Op.ENCRYPT, bytes(size), iv=bytes(16), repeat=1_000_000_000)
+            pool.submit(file.crypt, ses, abi.Op.ENCRYPT, bytes(4096), iv=bytes(16), repeat=1_000_000_000)
             for file, ses in zip(files, sessions, strict=True)
         ]
         vm.succeed("cd /sys/bus/virtio/drivers/virtio_cryptodev && echo virtio* > unbind")

@@ -83,4 +83,4 @@ def test_an_interrupted_run_ends_with_its_programs(artifacts, gone):
     assert process.returncode == 130
     assert "1 caught" in shown
     assert children
-    assert all(gone(child.pid) for child in children)
+    assert all(gone(child.pid, seconds=20) for child in children)
