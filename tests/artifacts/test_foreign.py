@@ -25,7 +25,7 @@ from harness.artifacts.foreign import first_error
     ],
     ids=["gcc", "header", "ld with a line", "modpost", "ld"],
 )  # fmt: skip
-def test_the_first_error(output, file, line, message):
+def test_the_first_error(output: str, file: str, line: int, message: str) -> None:
     error = first_error("the driver", output, "/b/work", "x.log")
     assert error is not None
     assert (error.file, error.line, error.message) == (file, line, message)
@@ -33,5 +33,5 @@ def test_the_first_error(output, file, line, message):
     assert str(error).endswith("the log is x.log")
 
 
-def test_no_error_is_none():
+def test_no_error_is_none() -> None:
     assert first_error("the driver", "a.c:1:1: warning: error-prone\nKilled\n", "/b") is None
