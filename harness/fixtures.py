@@ -15,13 +15,13 @@ import pytest
 
 from harness import inner, plugin
 from harness.far import FarMachine
+from harness.foreign_fixtures import skipped_unless_built
 from harness.oracles.twin import Twin
 from harness.qtest import Cryptodev, QtestMachine
 from harness.qtest.stateful import search
 from harness.qtest.trace import Setup
 from harness.room import Room
 from harness.sut import programs as public_programs
-from harness.sut.bundled import SystemUnderTest
 from harness.sut.conversation import chat_between_guests, guest_chat
 from harness.sut.conversation import host_to_guest_chat as talk_from_host
 from harness.sut.wire import GuestWire
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from harness.artifacts import Artifacts, Devcrypto, Programs
     from harness.machine import Proof, VirtualMachine
     from harness.machine.lan import Lan
+    from harness.sut.bundled import SystemUnderTest
     from harness.sut.chat import Chat
     from harness.sut.cryptoctl import Cryptoctl
 
@@ -112,21 +113,23 @@ def cryptodev_any(qtest: Callable[..., QtestMachine], request: pytest.FixtureReq
 
 
 @pytest.fixture(scope="session")
-def sut() -> SystemUnderTest:
+def sut(pytestconfig: pytest.Config) -> SystemUnderTest:
     """Return the names of the system under test."""
-    return SystemUnderTest()
+    return plugin.system_under_test(pytestconfig)
 
 
 @pytest.fixture(scope="session")
 def proof(pytestconfig: pytest.Config) -> Proof:
     """Return which accelerator was proven, and why."""
-    return plugin.proof_of(pytestconfig)
+    with skipped_unless_built():
+        return plugin.proof_of(pytestconfig)
 
 
 @pytest.fixture(scope="session")
 def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Room:
     """Return where this run's guests come from."""
-    return Room(artifacts, proof, pytestconfig.stash[plugin.SCALE])
+    with skipped_unless_built():
+        return Room(artifacts, proof, pytestconfig.stash[plugin.SCALE], plugin.guests_of(pytestconfig))
 
 
 def _wishes(request: pytest.FixtureRequest) -> dict[str, Any]:

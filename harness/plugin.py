@@ -8,23 +8,37 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.artifacts import NOTHING, Artifacts, Flavour, KernelKind, Progress, Settings
+from harness.artifacts import (
+    ALL_OURS,
+    NOTHING,
+    Artifacts,
+    DoesNotBuildError,
+    Flavour,
+    KernelKind,
+    Progress,
+    Settings,
+)
 from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
 from harness.room import Room, prove_accelerator
-from harness.sut import mutants
+from harness.sut import mutants, selection
+from harness.sut.bundled import OurGuests, SystemUnderTest
+from harness.sut.foreign import Guests, system_of
 from harness.sut.programs import PROGRAMS_VARIABLE, programs_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-pytest_plugins = ("harness.fixtures", "harness.gateways")
+
+pytest_plugins = ("harness.fixtures", "harness.foreign_fixtures", "harness.gateways")
 
 ARTIFACTS = pytest.StashKey[Artifacts]()
 PROOF = pytest.StashKey[Proof]()
 SCALE = pytest.StashKey[float]()
+SUT = pytest.StashKey["SutFile | None"]()
+"""The manifest of what is under test; None: all of it is ours."""
 PROGRAMS = pytest.StashKey[list[Path]]()
 """The user's own programs for /dev/crypto."""
 TOLD = pytest.StashKey[bool]()
@@ -34,7 +48,7 @@ SETUP_FAILED = 3
 
 NEEDS_GUEST = frozenset({"room", "proof"})
 NEEDS_PROGRAMS = frozenset({"devcrypto", "programs"})
-NEEDS_QEMU = frozenset({"qtest"})
+NEEDS_QEMU = frozenset({"qtest", "sut_device"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--mutant", type=mutants.option, metavar="NAME", help="put a fault into a part that is tested"
     )
+    selection.add_to(group)
     group.addoption(
         "--programs",
         type=Path,
@@ -67,6 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "machine(devices, cpus, memory_mib, kernel_args): the machine that this test wants"
     )
+    selection.add_markers(config)
     config.addinivalue_line("markers", "kernel(name): the kernel without which this test has no meaning")
     try:
         settings = Settings.from_environment(
@@ -80,11 +96,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[PROGRAMS] = programs_of(config.getoption("--programs"))
         mutant = config.getoption("--mutant")
         changes = mutant.changes() if mutant else NOTHING
+        config.stash[SUT] = sut_file = selection.chosen(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     worker = getattr(config, "workerinput", {}).get("workerid")
     progress = Progress(name=f"harness on {worker}") if worker else Progress()
-    config.stash[ARTIFACTS] = Artifacts(settings, progress, changes=changes)
+    not_ours = ALL_OURS if sut_file is None else selection.not_ours(sut_file)
+    config.stash[ARTIFACTS] = Artifacts(settings, progress, changes=changes, not_ours=not_ours)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -105,8 +123,38 @@ def proof_of(config: pytest.Config) -> Proof:
     """
     if PROOF not in config.stash:
         request = requested_accelerator(config.getoption("--accel"))
-        config.stash[PROOF] = prove_accelerator(config.stash[ARTIFACTS], request, config.stash[SCALE])
+        # A device that is not ours has nothing to do with it.
+        wishes = {} if config.stash[SUT] is None else {"devices": ()}
+        config.stash[PROOF] = prove_accelerator(
+            config.stash[ARTIFACTS], request, config.stash[SCALE], **wishes
+        )
     return config.stash[PROOF]
+
+
+def guests_of(config: pytest.Config) -> OurGuests | Guests:
+    """Return how guests get what is under test.
+
+    Raises:
+        HarnessError: something does not build.
+    """
+    file, artifacts = config.stash[SUT], config.stash[ARTIFACTS]
+    return OurGuests(artifacts.replaced()) if file is None else Guests.of(file, artifacts)
+
+
+def system_under_test(config: pytest.Config) -> SystemUnderTest:
+    """Return the names of what is under test.  A driver that does not build has no name.
+
+    Raises:
+        HarnessError: something of ours does not build.
+    """
+    file = config.stash[SUT]
+    if file is None:
+        return SystemUnderTest()
+    try:
+        module = config.stash[ARTIFACTS].foreign_driver().module.stem if file.driver else ""
+    except DoesNotBuildError:
+        module = ""
+    return system_of(file, module)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -114,8 +162,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     What can fail in a moment is to be known in a moment.
     """
-    kernel = config.stash[ARTIFACTS].settings.kernel
-    other = [item for item in items if _kernel_of(item) not in {None, kernel}]
+    kernel, file = config.stash[ARTIFACTS].settings.kernel, config.stash[SUT]
+    other = [
+        item
+        for item in items
+        if _kernel_of(item) not in {None, kernel} or (file and not selection.applies(item, file))
+    ]
     if other:
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if item not in other]
@@ -165,6 +217,9 @@ def _prepare(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
     """Build and prove; a failure ends the run with one line."""
     try:
         return prepared(config, wanted)
+    except DoesNotBuildError as error:
+        # Of what is under test: a scenario says so.
+        return [f"{error}"]
     except HarnessError as error:
         pytest.exit(f"{error}", returncode=SETUP_FAILED)
 
@@ -179,13 +234,19 @@ def _header(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
         artifacts.qemu()
     if wanted & NEEDS_GUEST:
         proof = proof_of(config)
-        Room(artifacts, proof, config.stash[SCALE]).ready()
-        artifacts.replaced()
+        guests = guests_of(config)
+        Room(artifacts, proof, config.stash[SCALE], guests).ready()
+        lines += _about(config)
         lines.append(f"accelerator: {proof.reason}")
         lines.append(f"qemu: {artifacts.qemu().version}, guest kernel: {artifacts.kernel().release}")
     if wanted & (NEEDS_PROGRAMS | NEEDS_GUEST | NEEDS_QEMU):
         lines.append(f"cache: {artifacts.settings.cache_dir}")
     return lines
+
+
+def _about(config: pytest.Config) -> list[str]:
+    file = config.stash[SUT]
+    return [f"system under test: {file.name} ({file.kind.meaning})"] if file else []
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,10 +13,11 @@ from harness.machine.ready import give_back, save_at_rest
 from harness.machine.snapshot import Snapshot, machine_key
 from harness.oracles.kernel_log import KernelLogOracle
 from harness.oracles.leaks import look_for_leaks
-from harness.sut.bundled import replace
+from harness.sut.bundled import OurGuests
+from harness.sut.foreign import NOLOAD, Guests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -39,14 +40,16 @@ def machine_config(artifacts: Artifacts, **wishes: Any) -> MachineConfig:
     )
 
 
-def prove_accelerator(artifacts: Artifacts, request: str, timeout_scale: float = 1.0) -> Proof:
+def prove_accelerator(artifacts: Artifacts, request: str, timeout_scale: float = 1.0, **wishes: Any) -> Proof:
     """Decide between KVM and TCG by a boot of the very guest that the run will use.
+
+    ``wishes`` are further fields of the machine, for a QEMU whose device is not ours.
 
     Raises:
         SetupError: ``request`` is not auto, kvm or tcg, or is kvm and KVM does not boot the guest.
         ArtifactError: a build failed.
     """
-    config = machine_config(artifacts, accelerator=Accelerator.TCG, timeout_scale=timeout_scale)
+    config = machine_config(artifacts, accelerator=Accelerator.TCG, timeout_scale=timeout_scale, **wishes)
     return choose_accelerator(request, config, cache_dir=artifacts.settings.cache_dir)
 
 
@@ -58,17 +61,40 @@ class Room:
     With the debug kernel it also fails if the driver has leaked memory.
     """
 
-    def __init__(self, artifacts: Artifacts, proof: Proof, timeout_scale: float = 1.0) -> None:
-        """Make a room whose guests run what ``artifacts`` builds on the accelerator of ``proof``."""
+    def __init__(
+        self,
+        artifacts: Artifacts,
+        proof: Proof,
+        timeout_scale: float = 1.0,
+        guests: OurGuests | Guests | None = None,
+    ) -> None:
+        """Make a room whose guests run what ``artifacts`` builds on the accelerator of ``proof``.
+
+        ``guests`` gives them what is under test; what the artifacts have of ours without it.
+        """
         self._artifacts = artifacts
+        self._guests = guests
         self._proof = proof
         self._scale = timeout_scale
         self._oracles: dict[VirtualMachine, KernelLogOracle] = {}
 
-    def config(self, **wishes: Any) -> MachineConfig:
-        """Return the machine with the wishes of a test's ``machine`` marker."""
+    @property
+    def guests(self) -> OurGuests | Guests:
+        """How guests get what is under test."""
+        if self._guests is None:
+            self._guests = OurGuests(self._artifacts.replaced())
+        return self._guests
+
+    def config(self, *, booted: bool = False, **wishes: Any) -> MachineConfig:
+        """Return the machine with the wishes of a test's ``machine`` marker.
+
+        Args:
+            booted: whether it is to be booted for its user, and not restored.
+            wishes: fields of the machine's configuration, and ``smap``.
+        """
+        told = self.guests.machine(wishes, booted=booted)
         return machine_config(
-            self._artifacts, accelerator=self._proof.accelerator, timeout_scale=self._scale, **wishes
+            self._artifacts, accelerator=self._proof.accelerator, timeout_scale=self._scale, **told
         )
 
     def ready(self, **wishes: Any) -> Snapshot:
@@ -86,8 +112,10 @@ class Room:
     @contextmanager
     def cold(self, told: Callable[[], bool] = bool, **wishes: Any) -> Iterator[VirtualMachine]:
         """Boot a guest for one user and end it afterwards."""
-        with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
-            yield self._given(machine.boot())
+        config = self.config(booted=True, **wishes)
+        with self._watched(VirtualMachine(config), told) as machine:
+            self._give(machine.boot(), wishes, booted=True)
+            yield machine
             self._search(machine, told)
 
     @contextmanager
@@ -105,7 +133,8 @@ class Room:
         config = self.config(lan=lan is not None, **wishes)
         snapshot = self.ready(lan=lan is not None, **wishes)
         with self._watched(VirtualMachine(config, identity=identity, cable=cable), told) as machine:
-            yield self._given(machine.restore(snapshot))
+            self._give(machine.restore(snapshot), wishes, booted=False)
+            yield machine
             self._search(machine, told)
 
     @contextmanager
@@ -133,10 +162,10 @@ class Room:
         """
         self._oracles[machine].verdict()
 
-    def _given(self, machine: VirtualMachine) -> VirtualMachine:
+    def _give(self, machine: VirtualMachine, wishes: Mapping[str, Any], *, booted: bool) -> None:
         """Give a guest the parts under test that its image has not."""
-        replace(machine, self._artifacts.replaced(), noload="harness.noload" in machine.config.kernel_args)
-        return machine
+        load = NOLOAD not in wishes.get("kernel_args", ())
+        self.guests.enter(machine, booted=booted, load=load)
 
     def _search(self, machine: VirtualMachine, told: Callable[[], bool]) -> None:
         """Look for leaks at the end of a guest with the debug kernel, if it still runs."""

@@ -12,6 +12,7 @@ from harness.reference import chat as model
 GREEK = "καλημέρα, τι κάνεις;"
 
 
+@pytest.mark.requirement("ciphertext on the wire")
 def test_one_types_the_other_reads(chat):
     """A message typed in the client appears in the server, and only ciphertext crosses the wire."""
     chat.client.say(GREEK)
@@ -20,6 +21,7 @@ def test_one_types_the_other_reads(chat):
     assert GREEK.encode() not in chat.wire.octets
 
 
+@pytest.mark.requirement("encrypted chat")
 def test_a_conversation_both_ways(chat):
     """Five turns each way are heard in order, each frame on the wire is the model's, none shows plaintext."""
     said = []
@@ -36,6 +38,7 @@ def test_a_conversation_both_ways(chat):
         assert secret.encode() not in chat.wire.octets
 
 
+@pytest.mark.requirement("encrypted chat")
 @pytest.mark.parametrize("last_word", ["client", "server"])
 def test_bye_ends_both(chat, last_word):
     """`bye` at either prompt ends both programs with status 0, and the word itself is never sent."""
@@ -61,6 +64,7 @@ def test_plain_chat_shows_on_the_wire(plain_chat):
     assert b"nothing to hide" in plain_chat.wire.octets
 
 
+@pytest.mark.requirement("encrypted chat")
 def test_a_message_longer_than_a_frame(chat):
     """A line of 600 bytes arrives whole, in the frames and turns that the model says, none of it readable."""
     text = "ξ" * 300

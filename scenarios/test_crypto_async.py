@@ -19,6 +19,8 @@ from harness.sut.cryptoctl import CryptoFile
 if TYPE_CHECKING:
     from harness.oracles.twin import Twin
 
+pytestmark = [pytest.mark.requirement("asynchronous calls"), pytest.mark.feature("async")]
+
 KEY = bytes(range(16))
 # Poll is given this long; it returns when there is something, not when the time is over.
 SECONDS = 120
@@ -240,6 +242,7 @@ def test_a_session_that_is_freed_with_calls_under_way(pair):
     assert pair.twin.real.fetch().answer.errno == errno.EBUSY
 
 
+@pytest.mark.ours
 def test_small_calls_beside_slow_ones_cost_no_interrupts(vm_module, crypto_module, sut):
     """An answer that is taken at once brings no interrupt: the kernel stands few that are in vain."""
     file = crypto_module.open(sut.node)

@@ -11,6 +11,8 @@ import pytest
 from harness.reference.abi import Cipher, CopFlag, Mac, Op
 from harness.reference.calls import Pointer
 
+pytestmark = [pytest.mark.requirement("CIOCAUTHCRYPT"), pytest.mark.feature("aead")]
+
 GCM, TLS, SRTP = 0, CopFlag.AEAD_TLS, CopFlag.AEAD_SRTP
 KEY = bytes(range(16))
 IV = bytes(range(100, 116))

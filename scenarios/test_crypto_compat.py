@@ -14,6 +14,8 @@ from harness.reference.abi32 import Ioctl32
 from harness.reference.asynchronous import AsyncQueue
 from harness.reference.calls import Pointer
 
+pytestmark = [pytest.mark.requirement("32-bit callers"), pytest.mark.feature("compat")]
+
 KEY = bytes(range(16))
 
 

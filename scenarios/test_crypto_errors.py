@@ -11,6 +11,8 @@ import pytest
 from harness.reference import abi
 from harness.reference.session import Pointer
 
+pytestmark = pytest.mark.requirement("errno")
+
 AES = abi.Cipher.AES_CBC
 KEY = bytes(range(16))
 BLOCKS = bytes(64)
@@ -56,6 +58,7 @@ def test_a_bad_key_pointer(twin, key, keylen):
     assert twin.gsession(AES, key, keylen=keylen).errno == errno.EFAULT
 
 
+@pytest.mark.requirement("CIOCFSESSION")
 def test_freeing_what_is_not_there(twin):
     """CIOCFSESSION of an unknown or an already freed session is 0."""
     ses = twin.session(AES, KEY)
@@ -166,12 +169,12 @@ def test_an_ioctl_that_is_not_built_in(crypto):
         abi.Ioctl.CIOCGSESSION,
         abi.Ioctl.CIOCFSESSION,
         abi.Ioctl.CIOCCRYPT,
-        abi.Ioctl.CIOCAUTHCRYPT,
-        abi.Ioctl.CIOCASYNCCRYPT,
-        abi.Ioctl.CIOCGSESSINFO,
-        abi.Ioctl.CIOCCPHASH,
-        abi.Ioctl.CRIOGET,
-        abi.Ioctl.CIOCASYMFEAT,
+        pytest.param(abi.Ioctl.CIOCAUTHCRYPT, marks=pytest.mark.feature("aead")),
+        pytest.param(abi.Ioctl.CIOCASYNCCRYPT, marks=pytest.mark.feature("async")),
+        pytest.param(abi.Ioctl.CIOCGSESSINFO, marks=pytest.mark.feature("info")),
+        pytest.param(abi.Ioctl.CIOCCPHASH, marks=pytest.mark.feature("hashes")),
+        pytest.param(abi.Ioctl.CRIOGET, marks=pytest.mark.feature("clone")),
+        pytest.param(abi.Ioctl.CIOCASYMFEAT, marks=pytest.mark.feature("asymmetric")),
     ],
     ids=lambda n: n.name,
 )
@@ -186,9 +189,10 @@ def test_reading_is_refused(crypto):
     assert crypto.open("/dev/cryptodev0").read() == errno.EINVAL
 
 
-def test_a_node_that_no_device_stands_behind(vm):
+@pytest.mark.virtio
+def test_a_node_that_no_device_stands_behind(vm, sut):
     """Opening a node of a device that is not there fails with ENODEV or ENXIO and harms nothing."""
-    vm.succeed("mknod /tmp/none c 60 31")
+    vm.succeed(f"mknod /tmp/none c {sut.major} 31")
     assert (
         vm.fail("true < /tmp/none").stderr.strip().endswith(("No such device", "No such device or address"))
     )

@@ -12,6 +12,8 @@ from harness.oracles.twin import streamed
 from harness.reference.abi import Cipher, CopFlag, Mac, Op
 from harness.reference.calls import Pointer
 
+pytestmark = [pytest.mark.requirement("hashes"), pytest.mark.feature("hashes")]
+
 KEYED = (
     Mac.MD5_HMAC,
     Mac.SHA1_HMAC,

@@ -11,6 +11,8 @@ import pytest
 
 from harness.reference import abi, cipher
 
+pytestmark = pytest.mark.requirement("sessions")
+
 AES = abi.Cipher.AES_CBC
 NODE = "/dev/cryptodev0"
 TEXT = bytes(range(64))
@@ -20,6 +22,7 @@ def _expected(key: bytes, iv: bytes, text: bytes) -> bytes:
     return cipher.aes_cbc(abi.Op.ENCRYPT, key, iv, text)
 
 
+@pytest.mark.requirement("CIOCGSESSION")
 def test_a_session_is_told_by_its_number_alone(crypto):
     """CIOCGSESSION writes the session's id and nothing else: no pointer comes back from the kernel."""
     answer = crypto.open(NODE).gsession(AES, b"k" * 16)
@@ -87,6 +90,7 @@ def test_many_sessions_in_one_file(crypto):
         assert file.crypt(ses, abi.Op.ENCRYPT, TEXT, iv=key[:16]).dst == _expected(key, key[:16], TEXT)
 
 
+@pytest.mark.requirement("concurrency")
 @pytest.mark.machine(cpus=2)
 def test_eight_processes_with_different_keys(cryptos):
     """Eight processes encrypt at once, each with its own key: no reply crosses to another's."""

@@ -9,6 +9,8 @@ import pytest
 
 from harness.reference import abi, vectors
 
+pytestmark = pytest.mark.requirement("CIOCCRYPT")
+
 KEY_BYTES = (16, 24, 32)
 SIZES = (16, 32, 240, 256, 4080, 4096, 4112, 65520, 65536)
 
@@ -36,6 +38,7 @@ def test_every_size(twin, key_bytes, op):
             twin.crypt(ses, op, chance.randbytes(size), iv=chance.randbytes(16), in_place=in_place)
 
 
+@pytest.mark.ours
 def test_one_mebibyte(twin):
     """The largest request that the documentation promises, 1 MiB, is encrypted as the model does it."""
     chance = random.Random(20)  # noqa: S311 -- test data, the same in every run
@@ -52,6 +55,7 @@ def test_the_iv_chains_from_call_to_call(twin):
     twin.crypt(ses, abi.Op.ENCRYPT, bytes(48))
 
 
+@pytest.mark.feature("write-iv")
 def test_the_updated_iv_is_written_on_request(twin):
     """COP_FLAG_WRITE_IV copies the updated IV to *iv; without the flag *iv stays as it was."""
     ses = twin.session(abi.Cipher.AES_CBC, bytes(16))
@@ -63,6 +67,8 @@ def test_the_updated_iv_is_written_on_request(twin):
         assert written.iv not in (None, iv)
 
 
+@pytest.mark.feature("ciphers")
+@pytest.mark.feature("write-iv")
 def test_the_iv_is_as_long_as_the_ciphers(twin):
     """A cipher with a block of 8 bytes has an IV of 8: no more of it is read, and no more written back."""
     ses = twin.session(abi.Cipher.DES3_CBC, bytes(range(24)))

@@ -29,16 +29,18 @@ def test_the_node_appears_by_itself(vm):
     assert "60 crypto_devs" in vm.succeed("cat /proc/devices")
 
 
+@pytest.mark.requirement("unload")
 def test_load_and_unload_twenty_times(vm, sut):
     """Twenty times over the module is unloaded and loaded, and the device works after the last."""
     for _ in range(20):
         vm.succeed(sut.unload())
-        assert vm.run("test -e /dev/cryptodev0").status == 1
+        assert not sut.makes_nodes or vm.run("test -e /dev/cryptodev0").status == 1
         vm.succeed(sut.load())
         vm.succeed("test -c /dev/cryptodev0")
     _works(sut.cryptoctl(vm), "/dev/cryptodev0")
 
 
+@pytest.mark.requirement("unload")
 def test_no_unload_while_open(vm, sut):
     """A module whose node is open cannot be unloaded; after the close it can."""
     ctl = sut.cryptoctl(vm)
@@ -105,6 +107,7 @@ def test_three_devices(vm, crypto):
         )
 
 
+@pytest.mark.requirement("sessions")
 def test_a_killed_process_leaves_nothing(vm, sut):
     """Processes killed with files and sessions open give them back: more of them than the device's limit."""
     for _ in range(3):

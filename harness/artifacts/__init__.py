@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,8 @@ from harness.artifacts.cache import NotBuiltError, Store
 from harness.artifacts.compile import BenchPrograms, Compiler, Devcrypto, Driver, Programs
 from harness.artifacts.debug_kernel import DebugKernelBuilder
 from harness.artifacts.flavour import Flavour
+from harness.artifacts.foreign import DeviceSources, DoesNotBuildError, DriverSources
+from harness.artifacts.foreign_driver import ForeignDriverBuilder
 from harness.artifacts.guest import saved_guest
 from harness.artifacts.image import Image, ImageBuilder
 from harness.artifacts.kernel import GENERIC_PACKAGE, PACKAGE, Kernel, KernelBuilder
@@ -44,6 +47,24 @@ class Replaced:
     programs: Programs | None
 
 
+@dataclass(frozen=True)
+class NotOurs:
+    """Sources that stand in the place of ours.
+
+    Attributes:
+        driver: the guest's module.
+        device: QEMU's device.
+        tapped: whether QEMU writes down the descriptor chains that its device is given, ours too.
+    """
+
+    driver: DriverSources | None = None
+    device: DeviceSources | None = None
+    tapped: bool = False
+
+
+ALL_OURS = NotOurs()
+
+
 class Artifacts:
     """All artifacts of one cache; each is looked for once in a process and built when it is missing.
 
@@ -58,6 +79,7 @@ class Artifacts:
         building: bool = True,
         changes: Mapping[str, str] = NOTHING,
         kernel: str | None = None,
+        not_ours: NotOurs = ALL_OURS,
     ) -> None:
         """Use the cache of ``settings``.
 
@@ -67,7 +89,10 @@ class Artifacts:
             building: with False, what is missing raises NotBuiltError.
             changes: parts that differ from ours: path in the repository → text of that file.
             kernel: Debian's metapackage of the kernel that the guest runs, whatever ``settings`` say.
+            not_ours: somebody else's sources.
         """
+        self._not_ours = not_ours
+        self._hopeless: dict[str, DoesNotBuildError] = {}
         self.settings, self._changes, self._kernel_package = settings, changes, kernel
         self._store = Store(settings.cache_dir, progress, building=building)
         self._packages = PackageSource(self._store)
@@ -76,8 +101,12 @@ class Artifacts:
         self._own = Compiler(self._store, settings.jobs, settings.flavour)
 
     def qemu(self) -> QemuBuild:
-        """Return QEMU with the device."""
-        return self._qemu
+        """Return QEMU with the device.
+
+        Raises:
+            DoesNotBuildError: the device is somebody else's, and its sources do not build.
+        """
+        return self._once("device", lambda: self._qemu)
 
     def kernel(self) -> Kernel:
         """Return the guest's kernel, its modules and its headers."""
@@ -86,6 +115,14 @@ class Artifacts:
     def driver(self) -> Driver:
         """Return the guest's kernel module."""
         return self._driver
+
+    def foreign_driver(self) -> Driver:
+        """Return somebody else's kernel module.
+
+        Raises:
+            DoesNotBuildError: its sources do not build.
+        """
+        return self._once("driver", lambda: self._foreign_driver)
 
     def programs(self) -> Programs:
         """Return the chat and the tools; the same files run on this machine and in the guest."""
@@ -128,7 +165,12 @@ class Artifacts:
     def are_built(self) -> bool:
         """Say whether a guest can be booted without fetching or building anything."""
         looking = Artifacts(
-            self.settings, Progress(), building=False, changes=self._changes, kernel=self._kernel_package
+            self.settings,
+            Progress(),
+            building=False,
+            changes=self._changes,
+            kernel=self._kernel_package,
+            not_ours=self._not_ours,
         )
         try:
             looking.qemu()
@@ -163,7 +205,14 @@ class Artifacts:
     @cached_property
     def _qemu(self) -> QemuBuild:
         device = {name: text for name, text in self._changes.items() if name.startswith("host/")}
-        return self._on_disk("QEMU", lambda: QemuBuilder(self._packages, self.settings).get(device))
+        theirs = self._not_ours.device
+        builder = QemuBuilder(self._packages, self.settings)
+        qemu = self._on_disk("QEMU", lambda: builder.get(device, device=theirs, tapped=self._not_ours.tapped))
+        if theirs is None:
+            return qemu
+        # It opens the host's /dev/crypto.
+        preloaded = tuple(self.devcrypto().environment().items())
+        return dataclasses.replace(qemu, environment=(*qemu.environment, *preloaded))
 
     @cached_property
     def _kernel(self) -> Kernel:
@@ -177,6 +226,14 @@ class Artifacts:
     def _driver(self) -> Driver:
         kernel = self.kernel()
         return self._on_disk("the driver", lambda: self._compiler.driver(kernel))
+
+    @cached_property
+    def _foreign_driver(self) -> Driver:
+        sources = self._not_ours.driver
+        if sources is None:
+            raise SetupError("building the driver under test", "it is ours", "name a sut.toml that has one")
+        kernel, builder = self.kernel(), ForeignDriverBuilder(self._store, self.settings.jobs)
+        return self._on_disk("the driver under test", lambda: builder.get(sources, kernel))
 
     @cached_property
     def _programs(self) -> Programs:
@@ -200,12 +257,23 @@ class Artifacts:
     def _ssh_key(self) -> SshKey:
         return self._on_disk("the SSH key", lambda: ssh_key(self._store))
 
+    def _once(self, what: str, build: Callable[[], T]) -> T:
+        """Return what is built; what does not build is not tried a second time."""
+        if what in self._hopeless:
+            raise self._hopeless[what]
+        try:
+            return build()
+        except DoesNotBuildError as error:
+            self._hopeless[what] = error
+            raise
+
     def _on_disk(self, what: str, build: Callable[[], T]) -> T:
         with disk_errors(f"making {what}", self.settings.cache_dir):
             return build()
 
 
 __all__ = [
+    "ALL_OURS",
     "GENERIC_PACKAGE",
     "NOTHING",
     "PACKAGE",
@@ -213,12 +281,16 @@ __all__ = [
     "Artifacts",
     "BenchPrograms",
     "Devcrypto",
+    "DeviceSources",
+    "DoesNotBuildError",
     "Driver",
+    "DriverSources",
     "Flavour",
     "Image",
     "Kernel",
     "KernelKind",
     "NotBuiltError",
+    "NotOurs",
     "Programs",
     "Progress",
     "QemuBuild",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from harness.machine.snapshot import Snapshot
 
 BOOT_SECONDS = 30.0
+WIRETAP_VARIABLE = "HARNESS_WIRETAP"
 RESUME_SECONDS = 10.0
 # What the kernel had left to say when QEMU ended is in a socket's buffer: reading it takes no time.
 _DRAIN_SECONDS = 1.0
@@ -244,6 +245,11 @@ class VirtualMachine(RunsPrograms):
         """The guest's private folder: the kernel's log, QEMU's messages, captures."""
         return _there(self._run, "run directory").path
 
+    @property
+    def wiretap(self) -> Path:
+        """Where a QEMU with a tap writes down the descriptor chains that its device is given."""
+        return self.run_directory / "wiretap.jsonl"
+
     def evidence(self) -> tuple[str, ...]:
         """Return the last lines of the kernel's log and of QEMU's standard error."""
         lines: list[str] = ["last in the kernel log:", *(self.kernel_log.tail() or ("(nothing)",))]
@@ -290,7 +296,7 @@ class VirtualMachine(RunsPrograms):
                 output=its_output.fileno(),
                 pass_fds=tuple(end.fileno() for end in theirs),
                 on_exit=self._qemu_ended,
-                environment=self.config.qemu.environment,
+                environment=(*self.config.qemu.environment, (WIRETAP_VARIABLE, str(self.wiretap))),
                 last_words=self.config.qemu.last_words,
             )
         finally:

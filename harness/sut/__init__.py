@@ -3,6 +3,7 @@
 
 from harness.sut.chat import Chat, ChatEnd
 from harness.sut.cryptoctl import Cryptoctl, CryptoFile
+from harness.sut.features import Feature, Kind, Nodes
 from harness.sut.lines import CryptoctlError
 
-__all__ = ["Chat", "ChatEnd", "CryptoFile", "Cryptoctl", "CryptoctlError"]
+__all__ = ["Chat", "ChatEnd", "CryptoFile", "Cryptoctl", "CryptoctlError", "Feature", "Kind", "Nodes"]

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``sut.toml``: what is under test, where its sources are, and how it is used.
+
+``docs/sut.md`` explains each key; ``docs/sut.schema.json`` is made of the classes here.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import tomllib
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from harness.artifacts.foreign import VIRTIO_ID, DeviceSources, DriverSources
+from harness.errors import SetupError
+from harness.sut.chat_spec import ChatSpec
+from harness.sut.features import Feature, Kind, Nodes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAJOR = 60
+NODE = "/dev/cryptodev0"
+NATIVE_NODE = "/dev/crypto"
+
+# What ends up in a shell of the guest or in QEMU's command line is held to what needs no quoting there.
+_Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+$")]
+_Path = Annotated[str, StringConstraints(pattern=r"^/dev/[A-Za-z0-9_./+-]+$")]
+_Options = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.,=+/: -]*$")]
+_Macro = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(=.*)?$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Driver(_Table):
+    """A kernel module for the guest: half of a pair, or a /dev/crypto of its own."""
+
+    folder: str = Field(description="its sources, from the manifest's folder on")
+    sources: tuple[str, ...] = Field((), description="its C files, where it has neither Kbuild nor Makefile")
+    module: _Word | None = Field(None, description="the module's name; needed where several are built")
+    include: tuple[str, ...] = Field((), description="folders of headers, from the manifest's folder on")
+    defines: tuple[_Macro, ...] = Field((), description="macros, NAME or NAME=VALUE")
+    parameters: _Options = Field("", description="parameters of the module")
+    needs: tuple[_Word, ...] = Field((), description="modules of the kernel's own that are loaded before")
+    nodes: Nodes = Field(Nodes.AUTO, description="auto: the module makes its nodes; mknod: the harness does")
+    major: int = Field(MAJOR, ge=1, le=4095, description="of the nodes, with mknod")
+    minors: int = Field(1, ge=1, le=32, description="how many nodes mknod makes")
+    node: _Path | None = Field(None, description="the node of the first device")
+    compat: bool = Field(True, description="whether the headers for old code are put in front")
+
+
+class Device(_Table):
+    """A device for QEMU."""
+
+    folder: str = Field(description="its sources, from the manifest's folder on")
+    sources: tuple[str, ...] = Field((), description="patterns of its C files; all of the folder without it")
+    include: tuple[str, ...] = Field((), description="folders of headers, from the manifest's folder on")
+    defines: tuple[_Macro, ...] = Field((), description="macros, NAME or NAME=VALUE")
+    type: _Word = Field("virtio-cryptodev", description="the name of the type that goes on a virtio bus")
+    device: _Options = Field("virtio-cryptodev-pci", description="what -device is given")
+    compat: bool = Field(True, description="whether the headers for old code are put in front")
+
+
+class Manifest(_Table):
+    """The content of a ``sut.toml``, checked."""
+
+    name: str = Field(min_length=1, max_length=80, description="what reports call it")
+    kind: Literal["pair", "driver", "device", "native", "chat"] = Field(description="what of it is not ours")
+    features: tuple[Feature, ...] = Field((), description="what of /dev/crypto it has besides AES-CBC")
+    virtio_id: int = Field(VIRTIO_ID, ge=1, le=63, description="by which driver and device find each other")
+    wire: Literal["reference", "other"] = Field("reference", description="what crosses the virtqueue")
+    max_bytes: int = Field(65536, ge=4096, description="the most bytes of one operation that it promises")
+    driver: Driver | None = Field(None, description="the guest's module")
+    device: Device | None = Field(None, description="QEMU's device")
+    chat: dict[str, Any] | None = Field(None, description="the chat")
+
+    @model_validator(mode="after")
+    def _tables_fit_the_kind(self) -> Self:
+        wanted = {"pair": {"driver", "device"}, "native": {"driver"}}.get(self.kind, {self.kind})
+        there = {name for name in ("driver", "device", "chat") if getattr(self, name) is not None}
+        if missing := sorted(wanted - there):
+            raise ValueError(f"a {self.kind} needs the table [{missing[0]}]")
+        # A chat may come with any of them: it is held over their /dev/crypto then.
+        if spare := sorted(there - wanted - {"chat"}):
+            raise ValueError(f"a {self.kind} has no table [{spare[0]}]")
+        return self
+
+
+class SutFile:
+    """A manifest and the folder that its paths count from.
+
+    Attributes:
+        path: the file.
+        content: what is in it.
+        half: the only half of a pair that is to be used; None: all of it.
+    """
+
+    def __init__(self, path: Path, content: Manifest, half: Kind | None = None) -> None:
+        self.path, self.content, self.half = path, content, half
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.content.name
+
+    @property
+    def kind(self) -> Kind:
+        """What of it is not ours."""
+        return self.half or Kind(self.content.kind)
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What of /dev/crypto it has besides AES-CBC."""
+        return frozenset(self.content.features)
+
+    @functools.cached_property
+    def driver(self) -> DriverSources | None:
+        """The module's sources, if it is not ours."""
+        table = self.content.driver
+        if table is None or self.half is Kind.DEVICE:
+            return None
+        return DriverSources(
+            folder=self._folder("driver", table.folder),
+            sources=table.sources,
+            module=table.module or "",
+            include=tuple(self._folder("driver", name) for name in table.include),
+            defines=table.defines,
+            compat=table.compat,
+        )
+
+    @functools.cached_property
+    def device(self) -> DeviceSources | None:
+        """The device's sources, if it is not ours."""
+        table = self.content.device
+        if table is None or self.half is Kind.DRIVER:
+            return None
+        return DeviceSources(
+            folder=self._folder("device", table.folder),
+            sources=table.sources,
+            include=tuple(self._folder("device", name) for name in table.include),
+            defines=table.defines,
+            type=table.type,
+            pci=table.device.partition(",")[0],
+            virtio_id=self.content.virtio_id,
+            compat=table.compat,
+        )
+
+    @functools.cached_property
+    def chat(self) -> ChatSpec | None:
+        """The chat, if it is not ours."""
+        if self.content.chat is None or self.half is not None:
+            return None
+        return ChatSpec.from_table(self.content.chat, self.path.parent, str(self.path))
+
+    @property
+    def node(self) -> str:
+        """The node in the guest that programs open."""
+        if self.driver is not None and self.content.driver is not None and self.content.driver.node:
+            return self.content.driver.node
+        return NATIVE_NODE if self.kind is Kind.NATIVE else NODE
+
+    @property
+    def identity(self) -> str:
+        """A digest of the manifest; what its sources are is in the identities of what is built from them."""
+        return hashlib.sha256(f"{self.content.model_dump_json()} {self.half}".encode()).hexdigest()[:16]
+
+    def only(self, half: Kind) -> SutFile:
+        """Return one half of a pair, with our own other half.
+
+        Raises:
+            SetupError: it is no pair.
+        """
+        if self.kind is not Kind.PAIR:
+            raise SetupError(f"taking the {half} of {self.path.name}", f"it is a {self.kind}, not a pair")
+        return SutFile(self.path, self.content, half)
+
+    def _folder(self, table: str, name: str) -> Path:
+        folder = (self.path.parent / name).resolve()
+        if not folder.is_dir():
+            raise SetupError(
+                f"reading {self.path.name}",
+                f"[{table}] names the folder {name!r}, and there is none",
+                "paths count from the manifest's folder",
+            )
+        return folder
+
+
+def load(path: Path) -> SutFile:
+    """Read a manifest, and see that the folders that it names are there.
+
+    Raises:
+        SetupError: it cannot be read, a key is missing, unknown or wrong: one line about the first.
+    """
+    doing = f"reading {path.name}"
+    try:
+        content = Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise SetupError(
+            doing, error.strerror or str(error), "python -m harness init-sut writes one"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SetupError(doing, f"it is no TOML: {error}") from error
+    except ValidationError as error:
+        raise SetupError(doing, _first(error), "docs/sut.md explains the keys") from error
+    loaded = SutFile(path.absolute(), content)
+    # Asked for now: a folder that is not there is told before anything is built.
+    _ = loaded.driver, loaded.device, loaded.chat
+    return loaded
+
+
+def _first(error: ValidationError) -> str:
+    """Return the first of a model's complaints, in one line that begins with the key."""
+    found = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in found["loc"])
+    given = repr(found["input"])
+    match found["type"]:
+        case "missing":
+            return f"the key {key} is missing"
+        case "extra_forbidden":
+            return f"there is no key {key}"
+        case "value_error":
+            return str(found["ctx"]["error"])
+        case _:
+            return f"{key} = {given[:60]}: {found['msg'][:1].lower()}{found['msg'][1:]}"
+
+
+def schema() -> dict[str, Any]:
+    """Return the manifest's JSON schema."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Manifest.model_json_schema(),
+        "title": "sut.toml",
+    }
