@@ -14,17 +14,26 @@ if TYPE_CHECKING:
 
 VIRTIO_ID = 30
 
-# "path:12:3: error: …" of gcc and clang, "path:12: undefined reference to …" of ld.
+# "path:12:3: error: …" of gcc and clang, "path:12: Error: …" of as, "path:12: undefined reference to …" of
+# ld, "path:12: *** missing separator.  Stop." of make.
 _AT_A_LINE = re.compile(
     r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?:\d+:)? "
-    r"(?:(?:fatal )?error: (?P<error>.*)|(?P<link>undefined reference to .*|multiple definition of .*))$"
+    r"(?:(?:fatal )?[eE]rror: (?P<error>.*)|\*\*\* (?P<make>.*?)(?: +Stop\.)?|"
+    r"(?P<link>undefined reference to .*|multiple definition of .*))$"
 )
-# What has no line: modpost, ld without debug information, make without a target.
+# What has no line: modpost, a tool that does not get as far as one, ld without debug information, make
+# without a target.
 _ANYWHERE = re.compile(
     r"^ERROR: modpost: (?P<modpost>.*)$|"
+    r"^(?:cc1|as|\S*gcc\S*|\S*clang\S*): (?:fatal )?error: (?P<tool>.*)$|"
     r"(?P<link>undefined reference to .*|multiple definition of .*)$|"
-    r"\*\*\* (?P<make>No rule to make target .*)$"
+    r"\bld: (?P<unlinked>cannot find .*)$|"
+    r"\*\*\* (?P<make>No rule to make target .*?)(?: +Stop\.)?$"
 )
+# Where something is from: "path:12:3: note: …" below an error, "In file included from path:12:" above it.
+_BELOW = re.compile(r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?:\d+:)? note: ")
+_ABOVE = re.compile(r"^(?:In file included| +) from (?P<file>[^:\n]+):(?P<line>\d+)(?::\d+)?[:,]$")
+_ANOTHER = re.compile(r"^[^\s:][^:\n]*:\d+:(?:\d+:)? (?:(?:fatal )?error|warning): ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,19 +109,41 @@ def first_error(what: str, output: str, folder: str, log: str = "") -> DoesNotBu
         folder: where the sources were compiled; paths below it are told from there on.
         log: where the whole output is kept.
     """
-    for text in output.splitlines():
+    lines = output.splitlines()
+    root = f"{folder.rstrip('/')}/"
+    for number, text in enumerate(lines):
         if found := _AT_A_LINE.match(text.strip()):
-            message = found["error"] or found["link"]
-            return DoesNotBuildError(
-                what, message, file=_below(found["file"], folder), line=int(found["line"]), log=log
-            )
+            message = (found["error"] or found["make"] or found["link"]).replace(root, "")
+            file, line = found["file"], int(found["line"])
+            if root not in file:
+                # In a header of somebody else's, which has a macro that was used wrongly.
+                file, line = _used_at(lines, number, root) or (file, line)
+            return DoesNotBuildError(what, message, file=_below(file, root), line=line, log=log)
         if found := _ANYWHERE.search(text.strip()):
-            message = next(words for words in found.groups() if words)
+            message = next(words for words in found.groups() if words).replace(root, "")
             return DoesNotBuildError(what, message, log=log)
     return None
 
 
-def _below(path: str, folder: str) -> str:
-    """Return a path without all up to and including a folder's last part, where it lies below that."""
-    _, found, rest = path.partition(f"{folder.rstrip('/')}/")
+def _used_at(lines: list[str], number: int, root: str) -> tuple[str, int] | None:
+    """Return the place below ``root`` that the error in a line goes back to; None if none is told."""
+    for text in lines[number + 1 :]:
+        if _ANOTHER.match(text):
+            break
+        if (found := _BELOW.match(text)) and root in found["file"]:
+            return found["file"], int(found["line"])
+    for text in reversed(lines[:number]):
+        # Between the two there is only the function's name: "path: In function 'f':".
+        if not (found := _ABOVE.match(text)):
+            if re.match(r"^\S+: (?:In function|At top level)", text):
+                continue
+            break
+        if root in found["file"]:
+            return found["file"], int(found["line"])
+    return None
+
+
+def _below(path: str, root: str) -> str:
+    """Return a path without all up to and including a folder, where it lies below that."""
+    _, found, rest = path.partition(root)
     return rest if found else path.removeprefix("./")

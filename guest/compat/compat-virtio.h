@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Virtqueues. */
+#ifndef COMPAT_VIRTIO_H
+#define COMPAT_VIRTIO_H
+
+#include <linux/scatterlist.h>
+#include <linux/virtio.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+
+/*
+ * 3.10: a list ends where its end mark is, and there is one for each
+ * direction. This one had a single array, first what the device reads, and
+ * looked at no mark: so its entries are copied and the copies marked.
+ *
+ * Return: 0, as it did from 3.8 on, or -errno.
+ */
+static inline int virtqueue_add_buf(struct virtqueue *vq,
+				    struct scatterlist sg[], unsigned int out,
+				    unsigned int in, void *data, gfp_t gfp)
+{
+	struct scatterlist *copy, *lists[2];
+	unsigned int i;
+	int ret;
+
+	copy = kmalloc_array(out + in, sizeof(*copy), gfp);
+	if (!copy)
+		return -ENOMEM;
+	if (out)
+		sg_init_table(copy, out);
+	if (in)
+		sg_init_table(copy + out, in);
+	for (i = 0; i < out + in; i++)
+		sg_set_page(&copy[i], sg_page(&sg[i]), sg[i].length,
+			    sg[i].offset);
+	lists[0] = out ? copy : copy + out;
+	lists[1] = copy + out;
+	ret = virtqueue_add_sgs(vq, lists, !!out, !!in, data, gfp);
+	/* The ring has addresses of the data, none of the list. */
+	kfree(copy);
+	return ret;
+}
+
+/* 3.3 and before, where the other one waited for nothing. */
+#define compat_add_buf_5(vq, sg, out, in, data) \
+	(virtqueue_add_buf)(vq, sg, out, in, data, GFP_ATOMIC)
+#define compat_add_buf_6(vq, sg, out, in, data, gfp) \
+	(virtqueue_add_buf)(vq, sg, out, in, data, gfp)
+#define virtqueue_add_buf(...) COMPAT_BY_COUNT(compat_add_buf_, __VA_ARGS__)
+#define virtqueue_add_buf_gfp	(virtqueue_add_buf)
+
+/* 4.12 gave it an affinity and then a context for each queue. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+#define compat_find_vqs_5(vdev, count, vqs, callbacks, names) \
+	find_vqs(vdev, count, vqs, callbacks, names, NULL, NULL)
+#define compat_find_vqs_6(vdev, count, vqs, callbacks, names, affinity) \
+	find_vqs(vdev, count, vqs, callbacks, names, NULL, affinity)
+#define compat_find_vqs_7(vdev, count, vqs, callbacks, names, context, \
+			  affinity) \
+	find_vqs(vdev, count, vqs, callbacks, names, context, affinity)
+#define find_vqs(...) COMPAT_BY_COUNT(compat_find_vqs_, __VA_ARGS__)
+#endif
+
+/* 3.14: what a field is made of is told to it. */
+#define virtio_config_val(vdev, feature, offset, value) \
+	(virtio_has_feature(vdev, feature) ? \
+	 ((vdev)->config->get(vdev, offset, value, sizeof(*(value))), 0) : \
+	 -ENOENT)
+
+#endif /* COMPAT_VIRTIO_H */
