@@ -166,7 +166,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     other = [
         item
         for item in items
-        if _kernel_of(item) not in {None, kernel} or (file and not selection.applies(item, file))
+        if _kernel_of(item) not in {None, kernel} or not selection.applies(item, file)
     ]
     if other:
         config.hook.pytest_deselected(items=other)

@@ -129,7 +129,7 @@ def test_nothing_asymmetric_is_offered(crypto, sut):
 @pytest.mark.requirement("SMAP")
 @pytest.mark.machine(smap=True)
 def test_no_user_memory_is_touched_behind_the_processors_back(twin):
-    """With SMAP on, as every processor of today has it, the driver works: it copies, it does not dereference."""
+    """With SMAP on, as processors have it today, the driver works: it copies, it does not dereference."""
     ses = twin.session(AES, bytes(16))
     twin.crypt(ses, abi.Op.ENCRYPT, TEXT, iv=bytes(16))
     twin.fsession(ses)
@@ -138,7 +138,7 @@ def test_no_user_memory_is_touched_behind_the_processors_back(twin):
 @pytest.mark.requirement("leaks")
 @pytest.mark.machine(memory_mib=128)
 def test_a_small_guest_lives_through_many_operations(crypto, sut):
-    """A guest of 128 MB is alive after 20,000 operations of 4 KiB: a driver that keeps them would need 160 MB."""
+    """A guest of 128 MB is alive after 20,000 operations of 4 KiB: keeping them would take 160 MB."""
     file = crypto.open(sut.node)
     ses, text = file.gsession(AES, bytes(16)).ses, bytes(4096)
     right = cipher.aes_cbc(abi.Op.ENCRYPT, bytes(16), bytes(16), text)

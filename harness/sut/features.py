@@ -60,25 +60,20 @@ class Feature(enum.StrEnum):
     @property
     def meaning(self) -> str:
         """What a program can ask for."""
-        match self:
-            case Feature.CIPHERS:
-                return "ciphers besides AES-CBC"
-            case Feature.WRITE_IV:
-                return "COP_FLAG_WRITE_IV"
-            case Feature.HASHES:
-                return "hashes and HMACs, in parts too, and CIOCCPHASH"
-            case Feature.AEAD:
-                return "CIOCAUTHCRYPT"
-            case Feature.ASYNC:
-                return "CIOCASYNCCRYPT and CIOCASYNCFETCH"
-            case Feature.INFO:
-                return "CIOCGSESSINFO"
-            case Feature.CLONE:
-                return "CRIOGET"
-            case Feature.ASYMMETRIC:
-                return "CIOCASYMFEAT"
-            case Feature.COMPAT:
-                return "programs of 32 bits"
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Feature.CIPHERS: "ciphers besides AES-CBC",
+    Feature.WRITE_IV: "COP_FLAG_WRITE_IV",
+    Feature.HASHES: "hashes and HMACs, in parts too, and CIOCCPHASH",
+    Feature.AEAD: "CIOCAUTHCRYPT",
+    Feature.ASYNC: "CIOCASYNCCRYPT and CIOCASYNCFETCH",
+    Feature.INFO: "CIOCGSESSINFO",
+    Feature.CLONE: "CRIOGET",
+    Feature.ASYMMETRIC: "CIOCASYMFEAT",
+    Feature.COMPAT: "programs of 32 bits",
+}
 
 
 class Nodes(enum.StrEnum):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """``python -m harness init-sut``: a look at a folder of sources, and a first manifest for them.
 
-What is looked for are the few calls that every implementation has to make; what is not found is left to whoever
-knows the sources, with a line that says so.
+What is looked for are the few calls that every implementation has to make; what is not found is left to
+whoever knows the sources, with a line that says so.
 """
 
 from __future__ import annotations

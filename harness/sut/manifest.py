@@ -50,7 +50,7 @@ class Driver(_Table):
     major: int = Field(MAJOR, ge=1, le=4095, description="of the nodes, with mknod")
     minors: int = Field(1, ge=1, le=32, description="how many nodes mknod makes")
     node: _Path | None = Field(None, description="the node of the first device")
-    compat: bool = Field(True, description="whether the headers for old code are put in front")
+    compat: bool = Field(default=True, description="whether the headers for old code are put in front")
 
 
 class Device(_Table):
@@ -62,7 +62,7 @@ class Device(_Table):
     defines: tuple[_Macro, ...] = Field((), description="macros, NAME or NAME=VALUE")
     type: _Word = Field("virtio-cryptodev", description="the name of the type that goes on a virtio bus")
     device: _Options = Field("virtio-cryptodev-pci", description="what -device is given")
-    compat: bool = Field(True, description="whether the headers for old code are put in front")
+    compat: bool = Field(default=True, description="whether the headers for old code are put in front")
 
 
 class Manifest(_Table):

@@ -40,6 +40,7 @@ def add_markers(config: pytest.Config) -> None:
         "requirement(name): what of a system under test this scenario is about; without it, it is about ours",
         "feature(name): what of /dev/crypto a system must have for this scenario to mean something",
         "reference_wire: this scenario means something only where the reference wire is spoken",
+        "tapped: this scenario needs a QEMU that writes down descriptor chains, as --sut has it",
         "virtio: this scenario means something only where a virtual device is in the guest",
     ):
         config.addinivalue_line("markers", line)
@@ -64,8 +65,10 @@ def not_ours(file: SutFile) -> NotOurs:
     return NotOurs(file.driver, file.device, tapped=tapped)
 
 
-def applies(item: pytest.Item, file: SutFile) -> bool:
-    """Say whether a scenario says something about a system that is not ours."""
+def applies(item: pytest.Item, file: SutFile | None) -> bool:
+    """Say whether a scenario says something about a system: one that is not ours, or ours, if there is no file."""
+    if file is None:
+        return item.get_closest_marker("tapped") is None
     if item.get_closest_marker("requirement") is None or item.get_closest_marker("ours"):
         return False
     fixtures = set(getattr(item, "fixturenames", ()))
@@ -73,11 +76,10 @@ def applies(item: pytest.Item, file: SutFile) -> bool:
         return file.chat is not None
     if item.get_closest_marker("reference_wire") is not None and file.content.wire != "reference":
         return False
-    if fixtures & DRIVER_FIXTURES:
-        return file.driver is not None
-    if fixtures & DEVICE_FIXTURES:
-        return file.device is not None
-    wanted = {Feature(marker.args[0]) for marker in item.iter_markers("feature")}
+    if fixtures & (DRIVER_FIXTURES | DEVICE_FIXTURES):
+        theirs = file.driver if fixtures & DRIVER_FIXTURES else file.device
+        return theirs is not None
     if item.get_closest_marker("virtio") is not None and file.kind is Kind.NATIVE:
         return False
+    wanted = {Feature(marker.args[0]) for marker in item.iter_markers("feature")}
     return file.kind.has_guest and wanted <= file.features
