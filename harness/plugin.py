@@ -20,7 +20,7 @@ from harness.sut.programs import PROGRAMS_VARIABLE, programs_of
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-pytest_plugins = ("harness.fixtures", "harness.gateways")
+pytest_plugins = ("harness.fixtures", "harness.sut_fixtures", "harness.gateways")
 
 ARTIFACTS = pytest.StashKey[Artifacts]()
 PROOF = pytest.StashKey[Proof]()
@@ -66,6 +66,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker and lay out the builds that fixtures will ask for."""
     config.addinivalue_line(
         "markers", "machine(devices, cpus, memory_mib, kernel_args): the machine that this test wants"
+    )
+    config.addinivalue_line(
+        "markers", "requirement(name): what of a system under test this scenario is about"
     )
     config.addinivalue_line("markers", "kernel(name): the kernel without which this test has no meaning")
     try:
