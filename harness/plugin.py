@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
 
-pytest_plugins = ("harness.fixtures", "harness.foreign_fixtures", "harness.gateways")
+pytest_plugins = ("harness.fixtures", "harness.foreign_fixtures", "harness.sut_fixtures", "harness.gateways")
 
 ARTIFACTS = pytest.StashKey[Artifacts]()
 PROOF = pytest.StashKey[Proof]()

@@ -7,8 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.reference.chat import FAREWELL
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+_OUR_GREETINGS = {"client": "connected", "server": "accepted"}
 
 
 class Terminal(Protocol):
@@ -40,24 +44,36 @@ class Wire(Protocol):
 
 @dataclass(frozen=True)
 class ChatEnd:
-    """One side of a conversation.
+    """One side of a conversation; what its program shows is that of our own chat if nothing else is said.
 
     Attributes:
         name: ``client`` or ``server``.
         terminal: the terminal that the program runs in.
+        prompt: what is shown before what one types; empty where there is none, or nobody is to wait for it.
+        other: what is shown before what the other end said.
+        greeting: what it says when it has met the other end; empty where it says nothing.
+        farewell: the line that ends the conversation.
+        killer: kills the program; None where nobody needs that.
     """
 
     name: str
     terminal: Terminal
+    prompt: str = "me: "
+    other: str = "other: "
+    greeting: str | None = None
+    farewell: str = FAREWELL
+    killer: Callable[[], None] | None = None
 
     def starts(self) -> None:
-        """Wait until this end says that it is connected (client) or has accepted (server)."""
-        word = {"client": "connected", "server": "accepted"}[self.name]
-        self.terminal.expect(rf"{word}\r?\n")
+        """Wait until this end says that it has met the other, if it ever does."""
+        word = _OUR_GREETINGS[self.name] if self.greeting is None else self.greeting
+        if word:
+            self.terminal.expect(re.escape(word))
 
     def prompted(self) -> None:
-        """Wait for the ``me: `` prompt: it is this end's turn."""
-        self.terminal.expect(r"me: ")
+        """Wait for the prompt: it is this end's turn."""
+        if self.prompt:
+            self.terminal.expect(re.escape(self.prompt))
 
     def say(self, text: str) -> None:
         """Wait for the prompt and type a line."""
@@ -66,18 +82,23 @@ class ChatEnd:
 
     def heard(self) -> str:
         """Wait for the next message of the other end and return it as it is shown here."""
-        self.terminal.expect(r"other: ([^\r\n]*)\r?\n")
+        self.terminal.expect(rf"{re.escape(self.other)}([^\r\n]*)\r?\n")
         match = self.terminal.match
         assert isinstance(match, re.Match)
         return str(match.group(1))
 
     def leave(self) -> None:
-        """Say ``bye`` at the prompt."""
-        self.say("bye")
+        """Say goodbye at the prompt."""
+        self.say(self.farewell)
 
     def left(self) -> int:
         """Wait until this end's program has ended; return its exit status."""
         return self.terminal.exit_status()
+
+    def kill(self) -> None:
+        """Kill this end's program, without a word to it."""
+        assert self.killer is not None, "nobody knows how to kill it"
+        self.killer()
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 class GuestWire:
     """``wirecap`` on one interface of a guest: sees what never leaves it."""
 
-    def __init__(self, machine: VirtualMachine, interface: str, port: int = PORT) -> None:
-        """Capture on ``interface``; chat frames are those of TCP port ``port``."""
+    def __init__(
+        self, machine: VirtualMachine, interface: str, port: int = PORT, frame_bytes: int = FRAME_BYTES
+    ) -> None:
+        """Capture on ``interface``; chat frames are the ``frame_bytes`` at a time of TCP port ``port``."""
         self._machine = machine
         self._interface = interface
-        self._port = port
+        self._port, self._frame_bytes = port, frame_bytes
         self._asked = 0
 
     def __enter__(self) -> Self:
@@ -46,7 +48,7 @@ class GuestWire:
     @property
     def frames(self) -> list[bytes]:
         """Every chat frame so far, in the order in which they were sent, both directions."""
-        return self._so_far().frames(self._port, FRAME_BYTES)
+        return self._so_far().frames(self._port, self._frame_bytes)
 
 
 class HostWire:

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Conversations between the programs of whomever, on the host and in a guest, as a specification has them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from harness.errors import MachineError
+from harness.machine.deadlines import SLICE
+from harness.sut.chat import Chat, ChatEnd
+from harness.sut.chat_build import ENDS
+from harness.sut.chat_relay import RelayWire
+from harness.sut.chat_spec import Turns
+from harness.sut.conversation import HostTerminal
+from harness.sut.wire import GuestWire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from harness.machine import VirtualMachine
+    from harness.sut.chat import Terminal, Wire
+    from harness.sut.chat_build import ChatPrograms
+    from harness.sut.chat_spec import ChatSpec
+
+ANSWER_SECONDS = 10
+"""How long a program may take for anything: each is something that takes milliseconds."""
+
+LISTEN_SECONDS = 15.0
+LOOPBACK = "127.0.0.1"
+_HOST_DEVICE = "/dev/crypto"
+_GUEST_FOLDER = "/run/chat"
+_GONE = 3
+# TCP_LISTEN of the kernel's include/net/tcp_states.h, as /proc/net/tcp has it.
+_LISTENING = "0A"
+
+
+class NotListeningError(MachineError):
+    """A chat's server does not listen where it should, or has ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a conversation is to be like; by default, as usual.
+
+    Attributes:
+        cut_behind: what an end reads from the network at a time ends behind each byte of this value.
+        at_most: an end reads at most so many bytes at a time.
+        without_device: the end that finds no crypto device; the other one does.
+        meet: wait until both ends say that they have met.
+    """
+
+    cut_behind: int | None = None
+    at_most: int | None = None
+    without_device: str = ""
+    meet: bool = True
+
+    def shim(self, end: str) -> dict[str, str]:
+        """Return the variables of ``guest/chatshim`` that make it so for an end."""
+        found = {}
+        if self.cut_behind is not None:
+            found["CHATSHIM_CUT"] = str(self.cut_behind)
+        if self.at_most is not None:
+            found["CHATSHIM_MOST"] = str(self.at_most)
+        if self.without_device == end:
+            found["CHATSHIM_NODEVICE"] = "1"
+        return found
+
+
+def _end(spec: ChatSpec, name: str, terminal: Terminal, killer: Callable[[], None]) -> ChatEnd:
+    end = spec.end(name)
+    return ChatEnd(
+        name,
+        terminal,
+        # Whoever may always speak is not told when.
+        prompt=end.prompt if spec.turns is Turns.STRICT else "",
+        other=end.other,
+        greeting=end.greeting,
+        farewell=spec.farewell,
+        killer=killer,
+    )
+
+
+def _chat(client: ChatEnd, server: ChatEnd, wire: Wire, wishes: Wishes) -> Chat:
+    if wishes.meet:
+        client.starts()
+        server.starts()
+    return Chat(client, server, wire)
+
+
+# On the host --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def chat_on_host(
+    spec: ChatSpec, programs: ChatPrograms, device: Sequence[str], wishes: Wishes | None = None
+) -> Iterator[Chat]:
+    """Hold a conversation between two programs on this machine, with a relay between them.
+
+    Neither gets the port that it asks for: any number of conversations can be held at once.
+
+    Args:
+        spec: the chat.
+        programs: its programs.
+        device: libraries to preload for there to be a ``/dev/crypto``.
+        wishes: what it is to be like.
+
+    Raises:
+        NotListeningError: the server has ended, or does not listen.
+    """
+    wishes = wishes or Wishes()
+
+    def start(name: str, **more: str) -> HostTerminal:
+        program = programs.end(name)
+        command = spec.end(name).started(
+            str(program or spec.end(name).command[0]), host=LOOPBACK, port=spec.port, device=_HOST_DEVICE
+        )
+        preloaded = ":".join([str(programs.shim), *device])
+        terminal = HostTerminal(command, LD_PRELOAD=preloaded, **wishes.shim(name), **more)
+        terminal.timeout = ANSWER_SECONDS
+        # The terminal keeps what is typed early.
+        terminal.delaybeforesend = None
+        stack.enter_context(terminal)
+        return terminal
+
+    with ExitStack() as stack:
+        server = start("server", CHATSHIM_BIND="0")
+        wire = stack.enter_context(RelayWire(_listening(server), spec.frame_bytes))
+        client = start("client", CHATSHIM_CONNECT=str(wire.port))
+        yield _chat(
+            _end(spec, "client", client, lambda: _kill(client)),
+            _end(spec, "server", server, lambda: _kill(server)),
+            wire,
+            wishes,
+        )
+
+
+def _listening(server: HostTerminal) -> tuple[str, int]:
+    """Wait until a program listens, without connecting; return where: it may take one peer only."""
+    deadline = time.monotonic() + LISTEN_SECONDS
+    while True:
+        try:
+            process = psutil.Process(server.pid)
+            family = [process, *process.children(recursive=True)]
+            found = [one for each in family for one in each.net_connections("tcp")]
+        except psutil.NoSuchProcess:
+            found = []
+        for one in found:
+            if one.status == psutil.CONN_LISTEN:
+                return ("::1" if one.laddr.ip == "::1" else LOOPBACK), one.laddr.port
+        if not server.isalive():
+            status = server.exit_status()
+            raise _not_listening(f"it ended with status {status}", str(server.before))
+        if time.monotonic() > deadline:
+            raise _not_listening("it did not", str(server.before))
+        # There is nothing to wait on for a socket of somebody else; its end is waited for meanwhile.
+        time.sleep(SLICE / 10)
+
+
+def _kill(terminal: HostTerminal) -> None:
+    terminal.kill(signal.SIGKILL)
+
+
+def _not_listening(seen: str, said: str) -> NotListeningError:
+    lines = tuple(line for line in said.splitlines() if line.strip())
+    return NotListeningError("waiting for the chat's server to listen", seen, evidence=lines[-10:])
+
+
+# In a guest ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def chat_in_guest(
+    spec: ChatSpec, programs: ChatPrograms, machine: VirtualMachine, device: str, wishes: Wishes | None = None
+) -> Iterator[Chat]:
+    """Hold a conversation between two programs in one guest, its loopback captured.
+
+    Args:
+        spec: the chat.
+        programs: its programs; they are copied into the guest.
+        machine: the guest.
+        device: the path of its crypto device.
+        wishes: what it is to be like.
+
+    Raises:
+        NotListeningError: the server has ended, or does not listen.
+    """
+    wishes = wishes or Wishes()
+    _install(machine, programs)
+
+    def start(name: str) -> ChatEnd:
+        program = spec.end(name).command[0] if programs.end(name) is None else f"{_GUEST_FOLDER}/{name}"
+        command = spec.end(name).started(program, host=LOOPBACK, port=spec.port, device=device)
+        terminal = stack.enter_context(machine.terminal(_kept(name, command, wishes.shim(name))))
+        terminal.timeout = ANSWER_SECONDS
+        return _end(spec, name, terminal, lambda: _kill_there(machine, name))
+
+    with GuestWire(machine, "lo", spec.port, spec.frame_bytes) as wire, ExitStack() as stack:
+        server = start("server")
+        _wait_listening(machine, spec.port, server)
+        yield _chat(start("client"), server, wire, wishes)
+
+
+def _install(machine: VirtualMachine, programs: ChatPrograms) -> None:
+    machine.succeed(f"mkdir -p {_GUEST_FOLDER} && rm -f {_GUEST_FOLDER}/*")
+    files = {name: programs.end(name) for name in ENDS} | {"chatshim.so": programs.shim}
+    for name, file in files.items():
+        if file is not None:
+            place = f"{_GUEST_FOLDER}/{name}"
+            machine.succeed(f"cat >{place} && chmod 755 {place}", stdin=file.read_bytes())
+
+
+def _kept(name: str, command: Sequence[str], shim: Mapping[str, str]) -> str:
+    """Return the guest command that runs a program, keeps its number, and then its status, in files."""
+    variables = {"LD_PRELOAD": f"{_GUEST_FOLDER}/chatshim.so", **shim} if shim else {}
+    words = ["env", *(f"{key}={value}" for key, value in variables.items()), *command]
+    inner = f"echo $$ >{name}.pid; exec {shlex.join(words)}"
+    return f"cd {_GUEST_FOLDER}; sh -c {shlex.quote(inner)}; s=$?; echo $s >{name}.status; (exit $s)"
+
+
+def _wait_listening(machine: VirtualMachine, port: int, server: ChatEnd) -> None:
+    """Wait until something listens at a port of the guest, without connecting."""
+    # What is not there (no IPv6) does no harm; for a socket of somebody else there is nothing to wait on.
+    script = (
+        "until cat /proc/net/tcp /proc/net/tcp6 2>/dev/null "
+        f"| grep -q ':{port:04X} [0-9A-F]*:0000 {_LISTENING} '; "
+        f"do [ ! -e {_GUEST_FOLDER}/server.status ] || exit {_GONE}; sleep 0.02; done"
+    )
+    done = machine.run(
+        f"timeout {LISTEN_SECONDS:.0f} sh -c {shlex.quote(script)}", timeout=LISTEN_SECONDS * 2
+    )
+    if done.status:
+        how = f"it listens to no port {port}"
+        if done.status == _GONE:
+            how = f"it ended with status {server.left()}"
+        raise _not_listening(how, getattr(server.terminal, "transcript", ""))
+
+
+def _kill_there(machine: VirtualMachine, name: str) -> None:
+    machine.succeed(f"kill -9 $(cat {_GUEST_FOLDER}/{name}.pid)")
+
+
+def preloaded(environment: Mapping[str, str]) -> list[str]:
+    """Return the libraries that an environment preloads, to be put behind others."""
+    return [name for name in environment.get("LD_PRELOAD", "").split(os.pathsep) if name]

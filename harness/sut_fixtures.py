@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The fixtures of scenarios that say what is required of any system under test, whoever wrote it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pexpect
+import pytest
+
+from harness import plugin
+from harness.errors import GuestPanicError, MachineError, QemuExitError
+from harness.sut.chat_attempt import Attempt, attempt_without_device
+from harness.sut.chat_build import ChatPrograms, build
+from harness.sut.chat_spec import BUNDLED_CHAT, ChatSpec, Where
+from harness.sut.foreign_chat import Wishes, chat_in_guest, chat_on_host, preloaded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from harness.artifacts import Devcrypto, Programs
+    from harness.machine import VirtualMachine
+    from harness.sut.bundled import SystemUnderTest
+    from harness.sut.chat import Chat
+
+
+@pytest.fixture(scope="session")
+def chat_spec(pytestconfig: pytest.Config) -> ChatSpec:
+    """Return what is to be known of the chat under test."""
+    file = pytestconfig.stash[plugin.SUT]
+    return (file.chat if file else None) or BUNDLED_CHAT
+
+
+@pytest.fixture(scope="session")
+def chat_builds(
+    chat_spec: ChatSpec, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., ChatPrograms]:
+    """Return a function that compiles the chat under test, once: ``chat_builds(checked=False)``."""
+    made: dict[bool, ChatPrograms] = {}
+
+    def get(*, checked: bool = False) -> ChatPrograms:
+        if checked not in made:
+            ready = {}
+            if chat_spec.folder is None and chat_spec.where is Where.HOST:
+                programs: Programs = request.getfixturevalue("programs")
+                ready = {"client": programs.chat_client, "server": programs.chat_server}
+            folder = tmp_path_factory.mktemp("chat")
+            made[checked] = build(chat_spec, folder, checked=checked, ready=ready)
+        return made[checked]
+
+    return get
+
+
+@pytest.fixture
+def chat_place(
+    chat_spec: ChatSpec, request: pytest.FixtureRequest, chat_builds: Callable[..., ChatPrograms]
+) -> Callable[..., AbstractContextManager[Chat]]:
+    """Return a function whose result is a conversation while its context lasts.
+
+    It takes the fields of :class:`harness.sut.foreign_chat.Wishes`, and ``checked=True`` for programs that
+    end where they write past the end of an object.
+    """
+    if chat_spec.where is Where.HOST:
+        devcrypto: Devcrypto = request.getfixturevalue("devcrypto")
+        environment = devcrypto.environment()
+    else:
+        machine: VirtualMachine = request.getfixturevalue("vm")
+        sut: SystemUnderTest = request.getfixturevalue("sut")
+
+    def converse(*, checked: bool = False, **wishes: Any) -> AbstractContextManager[Chat]:
+        programs = chat_builds(checked=checked)
+        if chat_spec.where is Where.HOST:
+            return chat_on_host(chat_spec, programs, preloaded(environment), Wishes(**wishes))
+        return chat_in_guest(chat_spec, programs, machine, sut.node, Wishes(**wishes))
+
+    return converse
+
+
+@pytest.fixture
+def sut_chats(chat_place: Callable[..., AbstractContextManager[Chat]]) -> Iterator[Callable[..., Chat]]:
+    """Return a function that begins a conversation: ``sut_chats(at_most=1)``; see ``chat_place``."""
+    with ExitStack() as stack:
+        yield lambda **wishes: stack.enter_context(chat_place(**wishes))
+
+
+@pytest.fixture
+def sut_chat(sut_chats: Callable[..., Chat]) -> Chat:
+    """Return a conversation between the two programs of the chat under test, both ends connected."""
+    return sut_chats()
+
+
+@pytest.fixture
+def without_device(
+    chat_spec: ChatSpec, chat_place: Callable[..., AbstractContextManager[Chat]]
+) -> Callable[[str, str], Attempt]:
+    """Return a function that has an end without a crypto device type a text, and tells what came of it.
+
+    ``without_device("client", "a secret")``: the other end has its device.
+    """
+    if not chat_spec.encrypted:
+        pytest.skip("the chat under test encrypts nothing, and needs no device")
+    return lambda end, text: attempt_without_device(chat_spec, chat_place, end, text)
+
+
+@pytest.fixture
+def otherwise() -> Callable[[str], AbstractContextManager[None]]:
+    """Return the context of what a defect would break: a failure in it begins with the defect's name.
+
+    ``with otherwise("the rest of the frame was forgotten"): …``
+    """
+
+    @contextmanager
+    def blame(defect: str) -> Iterator[None]:
+        try:
+            yield
+        except (GuestPanicError, QemuExitError):
+            raise
+        except (AssertionError, ValueError, pexpect.ExceptionPexpect, MachineError) as error:
+            raise AssertionError(f"{defect}; seen: {_seen(error)}") from error
+
+    return blame
+
+
+def _seen(error: Exception) -> str:
+    """Return what an error says, without what pexpect says of itself."""
+    if isinstance(error, pexpect.TIMEOUT | pexpect.EOF):
+        kind = "nothing more came" if isinstance(error, pexpect.TIMEOUT) else "the program ended"
+        told = {}
+        for line in str(error).splitlines():
+            key, colon, value = line.partition(": ")
+            if colon:
+                told[key.strip()] = value.strip()
+        last = told.get("buffer (last 100 chars)", "''")
+        before = told.get("before (last 100 chars)", last)
+        wanted = ", ".join(value for key, value in told.items() if key.isdigit())
+        return f"{kind} while {wanted or 'output'} was waited for, the last was {before}"
+    return str(error)
+
+
+@pytest.fixture
+def only_encrypted(chat_spec: ChatSpec) -> None:
+    """Skip a test that has no meaning for a chat that is said to encrypt nothing."""
+    if not chat_spec.encrypted:
+        pytest.skip(f"{chat_spec.name} is said to encrypt nothing")
