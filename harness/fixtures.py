@@ -15,7 +15,6 @@ import pytest
 
 from harness import inner, plugin
 from harness.far import FarMachine
-from harness.foreign_fixtures import skipped_unless_built
 from harness.oracles.twin import Twin
 from harness.qtest import Cryptodev, QtestMachine
 from harness.qtest.stateful import search
@@ -121,14 +120,14 @@ def sut(pytestconfig: pytest.Config) -> SystemUnderTest:
 @pytest.fixture(scope="session")
 def proof(pytestconfig: pytest.Config) -> Proof:
     """Return which accelerator was proven, and why."""
-    with skipped_unless_built():
+    with plugin.skipped_unless_built():
         return plugin.proof_of(pytestconfig)
 
 
 @pytest.fixture(scope="session")
 def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Room:
     """Return where this run's guests come from."""
-    with skipped_unless_built():
+    with plugin.skipped_unless_built():
         return Room(artifacts, proof, pytestconfig.stash[plugin.SCALE], plugin.guests_of(pytestconfig))
 
 

@@ -3,30 +3,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.artifacts import DoesNotBuildError
+from harness import plugin
 from harness.oracles import chains
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from harness.artifacts import Artifacts, Driver, QemuBuild
     from harness.machine import VirtualMachine
     from harness.qtest import QtestMachine
     from harness.sut.bundled import SystemUnderTest
-
-
-@contextmanager
-def skipped_unless_built() -> Iterator[None]:
-    """Skip a test whose system under test does not build: one scenario fails for that, not all."""
-    try:
-        yield
-    except DoesNotBuildError as error:
-        pytest.skip(f"not reached: {error}")
 
 
 @pytest.fixture
@@ -46,7 +36,7 @@ def sut_device(qtest: Callable[..., QtestMachine], sut: SystemUnderTest) -> Call
     """Return a function that starts a QEMU without a guest, with the device under test in it."""
 
     def start() -> QtestMachine:
-        with skipped_unless_built():
+        with plugin.skipped_unless_built():
             return qtest(sut.type)
 
     return start

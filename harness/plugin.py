@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,9 @@ from harness.sut.foreign import Guests, system_of
 from harness.sut.programs import PROGRAMS_VARIABLE, programs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
 
+    from harness.sut.manifest import SutFile
 
 pytest_plugins = ("harness.fixtures", "harness.foreign_fixtures", "harness.sut_fixtures", "harness.gateways")
 
@@ -115,6 +117,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("own_program", programs or [none])
 
 
+@contextmanager
+def skipped_unless_built() -> Iterator[None]:
+    """Skip a test whose system under test does not build: one scenario fails for that, not all."""
+    try:
+        yield
+    except DoesNotBuildError as error:
+        pytest.skip(f"not reached: {error}")
+
+
 def proof_of(config: pytest.Config) -> Proof:
     """Return the accelerator's proof, made once a run; it builds what the proof needs.
 
@@ -164,9 +175,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     kernel, file = config.stash[ARTIFACTS].settings.kernel, config.stash[SUT]
     other = [
-        item
-        for item in items
-        if _kernel_of(item) not in {None, kernel} or not selection.applies(item, file)
+        item for item in items if _kernel_of(item) not in {None, kernel} or not selection.applies(item, file)
     ]
     if other:
         config.hook.pytest_deselected(items=other)

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from harness.machine.dialogue import DEFAULT_SECONDS
+from harness.machine.remote import NotReadError
 from harness.machine.result import CommandFailedError, CommandResult
 
 if TYPE_CHECKING:
@@ -38,9 +40,11 @@ class RunsPrograms(ABC):
         """
         process = self.process(cmd)
         try:
-            if stdin:
-                process.write(stdin, timeout=timeout)
-            process.close_stdin()
+            # One that ends before it has read all is no failure: its status tells.
+            with contextlib.suppress(NotReadError):
+                if stdin:
+                    process.write(stdin, timeout=timeout)
+                process.close_stdin()
             return process.wait(timeout=timeout)
         finally:
             process.close()

@@ -29,6 +29,10 @@ GRACE_SECONDS = 2.0
 _INTERRUPT_AND_END = b"\x03\x04"  # Ctrl-C for a program, Ctrl-D for a shell
 
 
+class NotReadError(MachineError):
+    """A program does not read what it is given: it has ended, or has closed its standard input."""
+
+
 class OutputStream:
     """One output stream of a program, kept whole; ``wait`` and ``close`` are for :class:`RemoteProcess`."""
 
@@ -139,7 +143,9 @@ class RemoteProcess:
                         raise deadline.failure(f"{len(view)} bytes are left", self.evidence()) from None
         except OSError as error:
             if not isinstance(error, TimeoutError):
-                raise self._lost(f"writing to {self.command!r}", "it no longer reads") from error
+                lost = self._lost(f"writing to {self.command!r}", "it no longer reads")
+                # A channel that was closed in good order was closed by the program's end.
+                raise self._deaf(lost) from error
             raise
 
     def write_line(self, line: str) -> None:
@@ -255,6 +261,11 @@ class RemoteProcess:
             except (OSError, EOFError):
                 data = b""
             stream.feed(data)
+
+    def _deaf(self, lost: BaseException) -> BaseException:
+        if type(lost) is MachineError and self._channel.get_transport().is_active():
+            return NotReadError(lost.doing, lost.seen, evidence=lost.evidence)
+        return lost
 
     def _lost(self, doing: str, seen: str) -> BaseException:
         """Return why the streams broke: the guest's fatal error, if the connection broke and there is one."""

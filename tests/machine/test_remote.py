@@ -14,6 +14,7 @@ import pytest
 from harness.errors import GuestPanicError, MachineError, WaitTimeoutError
 from harness.machine.deadlines import Deadlines
 from harness.machine.lifeline import Lifeline
+from harness.machine.programs import RunsPrograms
 from harness.machine.remote import RemoteProcess
 
 if TYPE_CHECKING:
@@ -197,3 +198,40 @@ def test_a_program_that_does_not_read(program: Program) -> None:
     program.channel.stuck = True
     with pytest.raises(WaitTimeoutError, match="3 bytes are left"):
         program.process.write(b"abc", timeout=0.05)
+
+
+class Deaf(RunsPrograms):
+    """A guest whose one program ends without reading."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    @property
+    def ssh(self) -> Any:
+        return SimpleNamespace(process=lambda _cmd: self._program.process)
+
+
+def _refuse(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def send(_data: bytes) -> int:
+        raise OSError("Socket is closed")
+
+    monkeypatch.setattr(program.channel, "send", send)
+
+
+def test_a_program_that_ends_before_it_has_read_all_has_a_status(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _refuse(program, monkeypatch)
+    program.channel.err.put(b"no device\n")
+    program.later(program.channel.end, 1)
+    result = Deaf(program).run("prog", stdin="hello\n")
+    assert (result.status, result.stderr) == (1, "no device\n")
+
+
+def test_a_guest_that_is_lost_while_it_is_written_to_is_an_error(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _refuse(program, monkeypatch)
+    program.lifeline.cut(GuestPanicError("running the guest", "it panicked"))
+    with pytest.raises(GuestPanicError):
+        Deaf(program).run("prog", stdin="hello\n")

@@ -122,7 +122,7 @@ def test_a_native_module(folder: Path) -> None:
         (NATIVE + "parameters = '; reboot'\n", "driver.parameters = '; reboot': string should match"),
         ("features = ['all']\n" + NATIVE, "features.0 = 'all': input should be 'ciphers'"),
         ("name = ", "it is no TOML"),
-        ("name = 'x'\nkind = 'chat'\n[chat]\nprot = 1\n", "prot"),
+        ("name = 'x'\nkind = 'chat'\n[chat]\nprot = 1\n", "there is neither client nor"),
     ],
     ids=["name", "kind", "unknown", "kinds", "table", "spare", "folder", "number", "node", "options",
          "feature", "toml", "chat"],
