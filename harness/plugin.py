@@ -39,7 +39,7 @@ pytest_plugins = ("harness.fixtures", "harness.foreign_fixtures", "harness.sut_f
 ARTIFACTS = pytest.StashKey[Artifacts]()
 PROOF = pytest.StashKey[Proof]()
 SCALE = pytest.StashKey[float]()
-SUT = pytest.StashKey["SutFile | None"]()
+SUT: pytest.StashKey[SutFile | None] = pytest.StashKey()
 """The manifest of what is under test; None: all of it is ours."""
 PROGRAMS = pytest.StashKey[list[Path]]()
 """The user's own programs for /dev/crypto."""

@@ -2,8 +2,7 @@
 """A device that is not ours, driven without a guest by somebody who means it harm.
 
 What holds for each: QEMU lives, not a byte is written outside of the buffers that the device may write, no
-file of QEMU's is closed, the chain comes back or the device says that it is broken, and after a reset it works
-again.
+file of QEMU's is closed, the chain comes back or the device says that it is broken, and a reset mends it.
 """
 
 from __future__ import annotations

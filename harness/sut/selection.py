@@ -66,7 +66,7 @@ def not_ours(file: SutFile) -> NotOurs:
 
 
 def applies(item: pytest.Item, file: SutFile | None) -> bool:
-    """Say whether a scenario says something about a system: one that is not ours, or ours, if there is no file."""
+    """Say whether a scenario says something about a system; about ours, if there is no file."""
     if file is None:
         return item.get_closest_marker("tapped") is None
     if item.get_closest_marker("requirement") is None or item.get_closest_marker("ours"):
@@ -74,12 +74,15 @@ def applies(item: pytest.Item, file: SutFile | None) -> bool:
     fixtures = set(getattr(item, "fixturenames", ()))
     if fixtures & CHAT_FIXTURES:
         return file.chat is not None
-    if item.get_closest_marker("reference_wire") is not None and file.content.wire != "reference":
-        return False
-    if fixtures & (DRIVER_FIXTURES | DEVICE_FIXTURES):
-        theirs = file.driver if fixtures & DRIVER_FIXTURES else file.device
-        return theirs is not None
-    if item.get_closest_marker("virtio") is not None and file.kind is Kind.NATIVE:
+    theirs = {DRIVER_FIXTURES: file.driver, DEVICE_FIXTURES: file.device}
+    if any(part is None for names, part in theirs.items() if fixtures & names):
         return False
     wanted = {Feature(marker.args[0]) for marker in item.iter_markers("feature")}
-    return file.kind.has_guest and wanted <= file.features
+    return file.kind.has_guest and _has_its_wire(item, file) and wanted <= file.features
+
+
+def _has_its_wire(item: pytest.Item, file: SutFile) -> bool:
+    """Say whether a system has what crosses a virtqueue in a scenario."""
+    if item.get_closest_marker("reference_wire") is not None and file.content.wire != "reference":
+        return False
+    return item.get_closest_marker("virtio") is None or file.kind is not Kind.NATIVE
