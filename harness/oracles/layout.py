@@ -27,7 +27,7 @@ from harness.oracles.letters import (
 )
 from harness.reference.abi import MAX_MACKEY_BYTES, Cipher, CopFlag, Ioctl, Mac, Op, SessionOp
 from harness.reference.abi32 import SessionOp32
-from harness.reference.wire import Syscall, WireError, decode
+from harness.reference.wire import Close, Crypt, Free, Open, Session, Syscall, WireError, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +42,13 @@ _STRUCTURES = frozenset({SessionOp.SIZE, SessionOp32.SIZE})
 _ERRNO = -4095
 _LONGEST_WORD = 8
 _SYSCALLS = {Syscall.OPEN: Request.OPEN, Syscall.CLOSE: Request.CLOSE}
+_DECODED = {
+    Open: Request.OPEN,
+    Close: Request.CLOSE,
+    Session: Request.SESSION,
+    Free: Request.FREE,
+    Crypt: Request.CRYPT,
+}
 _BY_COUNTS = {(4, 2): Request.SESSION, (4, 1): Request.FREE, (6, 2): Request.CRYPT}
 
 
@@ -67,10 +74,10 @@ def recognise(chains: Sequence[Chain]) -> tuple[Lettered, ...]:
     groups: defaultdict[tuple[Request, int, int], list[int]] = defaultdict(list)
     found: dict[int, Lettered] = {}
     for index, (chain, request) in enumerate(zip(chains, requests, strict=True)):
-        if request in {Request.OTHER, Request.UNKNOWN}:
+        if framed := _framed(chain, request):
+            found[index] = Lettered(chain, framed, (), framed=True)
+        elif request in {Request.OTHER, Request.UNKNOWN}:
             found[index] = Lettered(chain, request, ())
-        elif _framed(chain, request):
-            found[index] = Lettered(chain, request, (), framed=True)
         else:
             groups[request, len(chain.readable), len(chain.writable)].append(index)
     for (request, _, _), members in groups.items():
@@ -173,9 +180,11 @@ def _like_session(chain: Chain, place: int) -> int:
     found = session_of(buffer.before, buffer.length)
     if found is None:
         return 0
-    points = 2 if buffer.length in _STRUCTURES else 1
-    points += 3 * (bool({found.cipher, found.mac} & _ALGORITHMS))
-    points += 4 * (0 < found.keylen <= MAX_MACKEY_BYTES and _others(chain, place, found.keylen) > 0)
+    known = bool({found.cipher, found.mac} & _ALGORITHMS)
+    keyed = 0 < found.keylen <= MAX_MACKEY_BYTES and _others(chain, place, found.keylen) > 0
+    if buffer.length not in _STRUCTURES and not (known and keyed):
+        return 0  # any long buffer can be read as a structure
+    points = 2 + 3 * known + 4 * keyed
     points += 2 * (not found.mac and not found.mackeylen and not found.mackey)
     return points + buffer.writable
 
@@ -186,28 +195,28 @@ def _like_operation(chain: Chain, place: int, ids: frozenset[int]) -> int:
     found = operation_of(buffer.before, buffer.length)
     if found is None:
         return 0
-    points = 2 if buffer.length in _STRUCTURES else 1
-    points += 3 * (found.op <= max(Op) and found.flags < 2 * max(CopFlag))
-    points += 4 * min(2, _others(chain, place, found.len) if found.len else 0)
+    known = found.op <= max(Op) and found.flags < 2 * max(CopFlag)
+    as_long = min(2, _others(chain, place, found.len) if found.len else 0)
+    if buffer.length not in _STRUCTURES and not (known and as_long):
+        return 0
+    points = 2 + 3 * known + 4 * as_long
     points += 4 * (found.ses in ids)
     return points + bool(found.src and found.dst) + (not buffer.writable)
 
 
-def _framed(chain: Chain, request: Request) -> bool:
-    """Whether a chain has the reference's bytes, in another number of buffers."""
+def _framed(chain: Chain, request: Request) -> Request | None:
+    """Return what a chain asks for that has the reference's bytes in another number of buffers."""
+    counts = len(chain.readable), len(chain.writable)
+    if counts == (len(request.readable), len(request.writable)) or sum(chain.shape) > _WHOLE:
+        return None
     full = [[buffer for buffer in side if buffer.length] for side in (chain.readable, chain.writable)]
-    if sum(chain.shape) > _WHOLE:
-        return False
     out, back = (b"".join(buffer.before.ljust(buffer.length, b"\0") for buffer in side) for side in full)
     try:
         decoded = decode(out, back)
     except WireError:
-        return False
-    usual = (
-        len([data for data in decoded.readable if data]),
-        len([size for size in decoded.writable if size]),
-    )
-    return bool(request.letters) and usual != tuple(map(len, full))
+        return None
+    usual = [sum(map(bool, decoded.readable)), sum(map(bool, decoded.writable))]
+    return None if usual == list(map(len, full)) else _DECODED[type(decoded)]
 
 
 def _layout(

@@ -180,7 +180,7 @@ class _Reader:
         """Take in one event; raise _BadLineError if it does not follow from those before."""
         key = (event.queue, event.id)
         if not event.push:
-            # An id that is still held begins anew after a reset, or with another QEMU: the old chain was kept.
+            # An id that is still held begins anew after a reset, or in another QEMU: the old chain was kept.
             self._held[key] = len(self._chains)
             self._events.append((len(self._chains), False))
             self._chains.append(Chain(event.id, event.queue, event.readable, event.writable))
