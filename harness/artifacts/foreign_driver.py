@@ -147,7 +147,7 @@ def chosen(built: Iterable[Path], module: str) -> Path:
     """
     modules = {path.stem: path for path in sorted(built)}
     wanted = [path for name, path in modules.items() if name.replace("-", "_") == module.replace("-", "_")]
-    if wanted or len(modules) == 1 and not module:
+    if wanted or (len(modules) == 1 and not module):
         return (wanted or list(modules.values()))[0]
     there = ", ".join(modules) or "no module at all"
     if module:
