@@ -14,6 +14,15 @@
 #if defined(__KERNEL__) && defined(KBUILD_MODNAME) && !defined(__ASSEMBLY__)
 
 /*
+ * A copy that is longer than what it is copied into stopped no build of those
+ * days. Here it does not either, what it does is seen when it is run: the
+ * check in this header believes that it knows no size.
+ */
+#define __builtin_object_size(...)	(-1)
+#include <linux/thread_info.h>
+#undef __builtin_object_size
+
+/*
  * A program's text decides whether these are there, not what else it includes:
  * in those kernels one header brought many others.
  */
@@ -33,13 +42,6 @@
 #include <linux/uaccess.h>
 #include <linux/version.h>
 #include <linux/wait.h>
-
-/*
- * A copy that is longer than what it is copied into stopped no build of those
- * days. Here it does not either: what it does is seen when it is run.
- */
-#undef __compiletime_object_size
-#define __compiletime_object_size(object) (-1)
 
 /* How many arguments, up to eight: picks a macro by its last part. */
 #define COMPAT_COUNT_(a, b, c, d, e, f, g, h, count, ...) count

@@ -30,9 +30,12 @@ _ANYWHERE = re.compile(
     r"\bld: (?P<unlinked>cannot find .*)$|"
     r"\*\*\* (?P<make>No rule to make target .*?)(?: +Stop\.)?$"
 )
-# Where something is from: "path:12:3: note: …" below an error, "In file included from path:12:" above it.
+# Where something is from: "path:12:3: note: …" below an error; above it "In file included from path:12:" and
+# "inlined from 'f' at path:12:3:", between which there is "In function 'f'".
 _BELOW = re.compile(r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?:\d+:)? note: ")
 _ABOVE = re.compile(r"^(?:In file included| +) from (?P<file>[^:\n]+):(?P<line>\d+)(?::\d+)?[:,]$")
+_INLINED = re.compile(r"^ +inlined from .* at (?P<file>[^:\n]+):(?P<line>\d+)(?::\d+)?[:,]$")
+_BETWEEN = re.compile(r"^(?:\S+: )?(?:In function |At top level)")
 _ANOTHER = re.compile(r"^[^\s:][^:\n]*:\d+:(?:\d+:)? (?:(?:fatal )?error|warning): ")
 
 
@@ -133,13 +136,11 @@ def _used_at(lines: list[str], number: int, root: str) -> tuple[str, int] | None
         if (found := _BELOW.match(text)) and root in found["file"]:
             return found["file"], int(found["line"])
     for text in reversed(lines[:number]):
-        # Between the two there is only the function's name: "path: In function 'f':".
-        if not (found := _ABOVE.match(text)):
-            if re.match(r"^\S+: (?:In function|At top level)", text):
-                continue
+        if found := _INLINED.match(text) or _ABOVE.match(text):
+            if root in found["file"]:
+                return found["file"], int(found["line"])
+        elif not _BETWEEN.match(text):
             break
-        if root in found["file"]:
-            return found["file"], int(found["line"])
     return None
 
 
