@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness import plugin
-from harness.oracles import chains
+from harness.errors import MachineError
+from harness.oracles import chains, tap
+from harness.oracles.remarks import Breaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +45,49 @@ def sut_device(qtest: Callable[..., QtestMachine], sut: SystemUnderTest) -> Call
     return start
 
 
+@dataclass(frozen=True)
+class Virtqueue:
+    """What is to be said of the descriptor chains of a guest.
+
+    Attributes:
+        lines: all of it, as a report has it.
+        apart: what keeps halves of other implementations from understanding these.
+        against_standard: what breaks the virtio standard.
+        secrets_told: what tells the guest of the host's memory.
+    """
+
+    lines: tuple[str, ...]
+    apart: list[str]
+    against_standard: list[str]
+    secrets_told: list[str]
+
+    @classmethod
+    def seen(cls, recording: tap.Recording) -> Virtqueue:
+        """Look at what a QEMU with a tap has written down."""
+        found = chains.differences(recording.chains)
+
+        def sentences(breaks: Breaks) -> list[str]:
+            return [str(difference) for difference in found if difference.kind.breaks is breaks]
+
+        return cls(
+            tuple(chains.describe(recording)),
+            sentences(Breaks.HALVES),
+            sentences(Breaks.STANDARD),
+            sentences(Breaks.SECRECY),
+        )
+
+
 @pytest.fixture
-def descriptor_chains(vm: VirtualMachine) -> Callable[[], tuple[chains.Chain, ...]]:
-    """Return a function that tells which descriptor chains have crossed the virtqueue so far."""
-    return lambda: chains.parse(vm.wiretap)
+def virtqueue(vm: VirtualMachine, record_property: Callable[[str, object], None]) -> Callable[[], Virtqueue]:
+    """Return a function that tells what has crossed the virtqueue so far; a grade shows it."""
+
+    def look() -> Virtqueue:
+        recording = tap.record(vm.wiretap)
+        if not recording.chains:
+            raise MachineError("looking at the virtqueue", "no chain was recorded", evidence=recording.notes)
+        found = Virtqueue.seen(recording)
+        for line in found.lines:
+            record_property("wire", line)
+        return found
+
+    return look

@@ -11,7 +11,7 @@ import pytest
 
 from harness.reference import abi, cipher
 
-pytestmark = pytest.mark.requirement("sessions")
+pytestmark = pytest.mark.requirement("sessions shared and kept apart")
 
 AES = abi.Cipher.AES_CBC
 NODE = "/dev/cryptodev0"

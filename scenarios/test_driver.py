@@ -107,7 +107,7 @@ def test_three_devices(vm, crypto):
         )
 
 
-@pytest.mark.requirement("sessions")
+@pytest.mark.requirement("sessions shared and kept apart")
 def test_a_killed_process_leaves_nothing(vm, sut):
     """Processes killed with files and sessions open give them back: more of them than the device's limit."""
     for _ in range(3):
