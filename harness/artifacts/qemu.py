@@ -22,7 +22,10 @@ from harness.artifacts.compile import INSTALL_CURE, compiler_version, source_fil
 from harness.artifacts.debian import GoneError
 from harness.artifacts.digest import file_digest, key_of
 from harness.artifacts.flavour import Flavour
+from harness.artifacts.foreign import DoesNotBuildError
 from harness.artifacts.process import Job, run
+from harness.artifacts.qemu_foreign import WHAT, device_overlay, finding, not_known, tapped_overlay
+from harness.artifacts.qemu_overlay import DEVICES, FIRMWARE, MENDS, OUR_FOLDER, PATCHED, Overlay, overlay
 from harness.artifacts.qemu_source import DebianQemu, QemuSource, given_source, version_of
 from harness.artifacts.settings import REPOSITORY, Settings, source_folder
 from harness.artifacts.storage import FullDiskError, locked, remove
@@ -31,25 +34,12 @@ from harness.errors import ArtifactError, SetupError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from harness.artifacts.foreign import DeviceSources
     from harness.artifacts.packages import PackageSource
     from harness.artifacts.progress import Step
 
 LAYOUT = "1"
 BINARY = "qemu-system-x86_64"
-DEVICES = "".join(
-    f"CONFIG_{name}=y\n"
-    for name in (
-        "Q35",
-        "MICROVM",
-        "PCIE_PORT",
-        "VIRTIO_PCI",
-        "VIRTIO_NET",
-        "VIRTIO_SERIAL",
-        "VIRTIO_RNG",
-        "VIRTIO_CRYPTO",
-        "VIRTIO_CRYPTODEV",
-    )
-)
 CONFIGURE = (
     "--target-list=x86_64-softmmu",
     "--without-default-features",
@@ -67,41 +57,12 @@ CONFIGURE = (
 )
 TOOLS = ("meson==1.8.5", "ninja==1.13.0", "pycotap==1.3.1")
 FIRMWARE_PACKAGES = ("seabios", "qemu-system-data")
-FIRMWARE = ("bios-256k.bin", "bios-microvm.bin", "kvmvapic.bin", "linuxboot_dma.bin")
-OUR_FOLDER = "hw/virtio/cryptodev"
 # Files of devcrypto that QEMU's part of it does without.
 NOT_IN_QEMU = ("preload", "fuzz")
-# What is appended to files of QEMU's own.
-ADDITIONS = {
-    "hw/virtio/meson.build": "\nsubdir('cryptodev')\n",
-    "hw/virtio/Kconfig": "\nsource cryptodev/Kconfig\n",
-}
-ROMS = "pc-bios/meson.build"
-DEVICES_FILE = "configs/devices/x86_64-softmmu/harness.mak"
-# What is changed in QEMU's own tree besides our folder.
-PATCHED = frozenset((*ADDITIONS, ROMS, DEVICES_FILE))
-# Leaks of QEMU's own that LeakSanitizer cannot be told to leave out: glib keeps no frame pointers, so that
-# nothing of the stack is known but g_malloc().  Path → text, and what is there instead when sanitizers watch.
-MENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        # The name of the file that a machine was saved to before: a second save forgets it.
-        "migration/file.c": (
-            "    outgoing_args.fname = g_strdup(",
-            "    g_free(outgoing_args.fname);\n    outgoing_args.fname = g_strdup(",
-        ),
-        # Why saving failed, asked for by query-migrate: both halves of the answer tell it.
-        "migration/migration.c": (
-            "        info->error_desc = g_strdup(error_get_pretty(s->error));\n    }\n}\n\n"
-            "static void fill_destination_migration_info",
-            "        g_free(info->error_desc);\n"
-            "        info->error_desc = g_strdup(error_get_pretty(s->error));\n    }\n}\n\n"
-            "static void fill_destination_migration_info",
-        ),
-    }
-)
 PIP_SECONDS = 300.0
 CONFIGURE_SECONDS = 300.0
 BUILD_SECONDS = 5400.0
+LIST_SECONDS = 60.0
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -117,6 +78,8 @@ class QemuBuild:
         environment: names and values that it has to be started with.
         last_words: whether it has something to say or to write when it ends in good order: leaks, counters.
         tree: where it was compiled; its source is in ``src``, its objects are in ``build``.
+        tapped: whether it writes what goes over the device's queues into the file that the environment
+            variable ``HARNESS_WIRETAP`` names.
     """
 
     binary: Path
@@ -126,6 +89,7 @@ class QemuBuild:
     environment: tuple[tuple[str, str], ...] = ()
     tree: Path | None = None
     last_words: bool = False
+    tapped: bool = False
 
 
 class QemuBuilder:
@@ -134,31 +98,44 @@ class QemuBuilder:
     def __init__(self, packages: PackageSource, settings: Settings) -> None:
         self._packages, self._settings, self._store = packages, settings, packages.store
         self._logs = self._store.root / "logs"
-        self._mends = MENDS if settings.flavour is Flavour.ASAN else {}
+        self._mends = dict(MENDS) if settings.flavour is Flavour.ASAN else {}
 
-    def get(self, changes: Mapping[str, str] = NOTHING) -> QemuBuild:
+    def get(
+        self,
+        changes: Mapping[str, str] = NOTHING,
+        device: DeviceSources | None = None,
+        *,
+        tapped: bool = False,
+    ) -> QemuBuild:
         """Return a QEMU made of the source, our configuration and our files as they are now.
 
         Args:
             changes: texts that stand for files of ours: path in the repository → text.
+            device: sources that are built in place of ours, with a tap.
+            tapped: whether ours is built with a tap.
 
         Raises:
+            DoesNotBuildError: the sources of ``device`` do not build.
             HarnessError: the source cannot be had, or the build failed.
         """
-        if changes and self._settings.flavour.counts:
+        if (changes or device or tapped) and self._settings.flavour.counts:
+            what = "a changed device" if changes else "another device" if device else "a device with a tap"
             seen = f"the flavour {self._settings.flavour} counts for our own device"
-            raise SetupError("building a changed device", seen, "take another --flavour")
+            raise SetupError(f"building {what}", seen, "take another --flavour")
         with TemporaryDirectory() as folder:
+            scratch = Path(folder)
+            if device is not None:
+                return self._newest(device_overlay(device, source_folder("host/qemu") / "Kconfig", scratch))
             ours = self._our_files()
             for number, (name, text) in enumerate(changes.items()):
                 if _is_elsewhere(name):
                     continue
-                changed = Path(folder) / f"{number}-{Path(name).name}"
+                changed = scratch / f"{number}-{Path(name).name}"
                 changed.write_text(text)
                 ours[_place_of(name, ours)] = changed
-            return self._newest(ours)
+            return self._newest(tapped_overlay(ours, scratch) if tapped else Overlay(ours))
 
-    def _newest(self, ours: dict[str, Path]) -> QemuBuild:
+    def _newest(self, ours: Overlay) -> QemuBuild:
         try:
             return self._get(ours)
         except GoneError as error:
@@ -172,7 +149,7 @@ class QemuBuilder:
             return DebianQemu(self._packages).get()
         return given_source(self._settings.qemu_source, self._logs / "qemu-unpack.log"), ""
 
-    def _get(self, ours: dict[str, Path]) -> QemuBuild:
+    def _get(self, ours: Overlay) -> QemuBuild:
         source, version = self._source()
         firmware = self._packages.pinned("firmware", FIRMWARE_PACKAGES)
         flavour = self._settings.flavour
@@ -180,8 +157,8 @@ class QemuBuilder:
         machine = key_of(platform.machine(), self._packages.codename, compiler_version("cc"))
         identity = key_of(
             *("qemu", LAYOUT, source.key, configuration, machine),
-            *(f"{name} {file_digest(path)}" for name, path in sorted(ours.items())),
-            *(key_of(name, *texts) for name, texts in self._mends.items()),
+            *(f"{name} {file_digest(path)}" for name, path in sorted(ours.files.items())),
+            *(key_of(name, *texts) for name, texts in {**self._mends, **ours.renames}.items()),
             *(remote.sha256 for remote in firmware),
         )
         tree = self._store.root / "work" / f"qemu-{key_of(source.tree_key, configuration, machine)[:16]}"
@@ -194,6 +171,8 @@ class QemuBuilder:
                 self._build(source, tree, ours)
                 (staging / "version").write_text(version_of(tree / "src", tree))
                 shutil.copy2(tree / "build" / BINARY, staging / BINARY)
+                if ours.device is not None:
+                    self._look_for(ours.device, staging / BINARY, tree)
                 self._lay_firmware(tree / "src" / "pc-bios", staging)
 
         entry = self._store.get(Recipe("qemu", identity, "QEMU with the device", make))
@@ -205,10 +184,11 @@ class QemuBuilder:
             environment=flavour.environment(REPOSITORY),
             tree=tree,
             last_words=flavour is not Flavour.PLAIN,
+            tapped=ours.tapped,
         )
 
     def _counting(
-        self, source: QemuSource, tree: Path, ours: dict[str, Path], version: str, identity: str
+        self, source: QemuSource, tree: Path, ours: Overlay, version: str, identity: str
     ) -> QemuBuild:
         """Return the program in the tree itself: what it counts belongs to the very objects beside it."""
         whole = tree / ".counting"
@@ -248,7 +228,7 @@ class QemuBuilder:
                 files[f"{OUR_FOLDER}/devcrypto/{path.name}"] = path
         return files
 
-    def _build(self, source: QemuSource, tree: Path, ours: dict[str, Path]) -> None:
+    def _build(self, source: QemuSource, tree: Path, ours: Overlay) -> None:
         """Bring the work tree up to date; the caller holds its lock."""
         try:
             self._make(source, tree, ours)
@@ -257,11 +237,11 @@ class QemuBuilder:
             remove(tree)
             raise
 
-    def _make(self, source: QemuSource, tree: Path, ours: dict[str, Path]) -> None:
+    def _make(self, source: QemuSource, tree: Path, ours: Overlay) -> None:
         progress = self._store.progress
         with progress.step("laying out QEMU's source"):
-            source.lay_out(tree / "src", PATCHED | self._mends.keys() | ours.keys())
-            overlay(source, tree / "src", ours, self._mends)
+            source.lay_out(tree / "src", PATCHED | self._mends.keys() | ours.files.keys())
+            overlay(source, tree / "src", ours.files, {**self._mends, **ours.renames})
         build = tree / "build"
         if not (build / ".configured").is_file():
             tools = self._tools()
@@ -271,7 +251,7 @@ class QemuBuilder:
                 self._configure(tree, tools, offline=source.offline)
             (build / ".configured").touch()
         with progress.step("building QEMU") as step:
-            self._ninja(tree, step)
+            self._ninja(tree, ours.device, step)
 
     def _configure(self, tree: Path, tools: Path, *, offline: bool) -> None:
         job = Job(
@@ -286,16 +266,33 @@ class QemuBuilder:
         options = [*CONFIGURE, *self._settings.flavour.configure, *download]
         run([tree / "src" / "configure", *options, f"--python={tools}/bin/python"], job)
 
-    def _ninja(self, tree: Path, step: Step) -> None:
+    def _ninja(self, tree: Path, device: DeviceSources | None, step: Step) -> None:
         tools = self._tools()
+        log = self._logs / f"{tree.name}-build.log"
         job = Job(
             "building QEMU",
-            self._logs / f"{tree.name}-build.log",
+            log,
             BUILD_SECONDS,
             environment=_path_of(tools),
             step=step,
+            explain=lambda output: finding(device, output, str(log)) if device else None,
         )
         run([tools / "bin" / "ninja", "-C", tree / "build", f"-j{self._settings.jobs}", BINARY], job)
+
+    def _look_for(self, device: DeviceSources, binary: Path, tree: Path) -> None:
+        """See whether QEMU has a device; two of one name end it at once."""
+
+        def explain(output: str) -> DoesNotBuildError:
+            said = next((line for line in output.splitlines() if line.strip()), "")
+            return DoesNotBuildError(WHAT, f"QEMU ends at once: {said}", log=str(log))
+
+        log = self._logs / f"{tree.name}-devices.log"
+        environment = dict(self._settings.flavour.environment(REPOSITORY))
+        environment["ASAN_OPTIONS"] = f"{environment.get('ASAN_OPTIONS', '')}:detect_leaks=0".lstrip(":")
+        job = Job("asking QEMU for its devices", log, LIST_SECONDS, environment=environment, explain=explain)
+        missing = not_known(device, run([binary, "-machine", "none", "-device", "help"], job))
+        if missing is not None:
+            raise missing
 
     def _tools(self) -> Path:
         """Return a Python environment that has what QEMU's configure wants, made once."""
@@ -339,35 +336,6 @@ class QemuBuilder:
         remove(unpacked)
 
 
-def overlay(
-    source: QemuSource,
-    target: Path,
-    ours: Mapping[str, Path],
-    mends: Mapping[str, tuple[str, str]] = MappingProxyType({}),
-) -> None:
-    """Lay our files over a source tree; files that are right already keep their times, for ninja's sake.
-
-    Args:
-        source: tells how QEMU's own files look without us.
-        target: the work tree's source.
-        ours: path in the tree → our file.
-        mends: path in the tree → a text in QEMU's own file, and what replaces it; it need not be there.
-    """
-    for name, path in ours.items():
-        _write_if_other(target / name, path.read_text())
-    for stale in (target / OUR_FOLDER).rglob("*"):
-        if stale.is_file() and stale.relative_to(target).as_posix() not in ours:
-            stale.unlink()
-    for name, addition in ADDITIONS.items():
-        _write_if_other(target / name, source.read(target, name) + addition)
-    for name, (old, new) in mends.items():
-        _write_if_other(target / name, source.read(target, name).replace(old, new))
-    has_firmware = (target / "pc-bios" / FIRMWARE[0]).is_file()
-    # Debian removes the binary firmware from the source: its meson.build must not ask for it.
-    _write_if_other(target / ROMS, source.read(target, ROMS) if has_firmware else "roms = []\n")
-    _write_if_other(target / DEVICES_FILE, DEVICES)
-
-
 def _is_elsewhere(name: str) -> bool:
     """Whether a file is of devcrypto, by its path in the repository, and yet not of the device."""
     return Path(name).parent.name == "devcrypto" and Path(name).name.startswith(NOT_IN_QEMU)
@@ -380,14 +348,6 @@ def _place_of(name: str, ours: Mapping[str, Path]) -> str:
         if path == file:
             return place
     raise ArtifactError("changing the device", f"{name} is not part of it")
-
-
-def _write_if_other(path: Path, text: str) -> None:
-    if path.is_file() and not path.is_symlink() and path.read_text() == text:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.write_text(text)
 
 
 def _path_of(tools: Path) -> dict[str, str]:

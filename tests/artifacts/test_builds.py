@@ -19,7 +19,7 @@ from harness.artifacts.digest import key_of, sources_key
 from harness.artifacts.kernel import module_needs, read_module, relocate_headers, with_needs
 from harness.artifacts.keys import ssh_key
 from harness.artifacts.progress import Progress
-from harness.artifacts.qemu import PATCHED, overlay
+from harness.artifacts.qemu_overlay import PATCHED, overlay
 from harness.artifacts.qemu_source import SIGNS_OF_QEMU, Checkout, Tarball, given_source, ranked
 from harness.errors import ArtifactError, SetupError
 

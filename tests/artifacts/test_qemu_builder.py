@@ -12,7 +12,8 @@ from harness.artifacts import Flavour, NotBuiltError, QemuBuild, Settings
 from harness.artifacts.cache import Store
 from harness.artifacts.packages import PackageSource
 from harness.artifacts.progress import Progress
-from harness.artifacts.qemu import BINARY, FIRMWARE, QemuBuilder
+from harness.artifacts.qemu import BINARY, QemuBuilder
+from harness.artifacts.qemu_overlay import FIRMWARE, Overlay
 from harness.artifacts.qemu_source import SIGNS_OF_QEMU
 from harness.errors import ArtifactError, SetupError
 
@@ -42,8 +43,8 @@ class Builder(QemuBuilder):
     built = 0
     fails: Exception | None = None
 
-    def _make(self, source: QemuSource, tree: Path, ours: dict[str, Path]) -> None:
-        assert ours
+    def _make(self, source: QemuSource, tree: Path, ours: Overlay) -> None:
+        assert ours.files
         source.lay_out(tree / "src", frozenset())
         (tree / "build").mkdir(exist_ok=True)
         (tree / "build" / BINARY).write_text("")

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What goes over the virtqueues of a device, as JSON lines
+ *
+ *   {"event":"pop","id":1,"queue":0,"out":[B,...],"in":[B,...]}
+ *   {"event":"push","id":1,"queue":0,"used":4,"out":[B,...],"in":[B,...]}
+ *
+ * B is {"len":4,"data":"0a000000"}: how long a buffer is, and its first bytes as
+ * they are at that moment.  "out" is what the driver wrote, "in" is what the
+ * device may write to.
+ */
+
+#include "qemu/osdep.h"
+
+#define HARNESS_WIRETAP_INSIDE
+#include "wiretap.h"
+
+#define VARIABLE "HARNESS_WIRETAP"
+#define MAX_CHAINS 4096         /* a file must not fill the disk */
+#define MAX_BYTES 64            /* of one buffer */
+
+/* A chain that the device has. */
+typedef struct Chain {
+    VirtQueue *vq;
+    unsigned int index;
+    uint64_t id;                /* 0: it is not told */
+    void *block;                /* of an element that was copied to the caller */
+} Chain;
+
+/* Devices take chains in more than one thread: all below is used locked. */
+static GMutex lock;
+static GHashTable *chains;
+static uint64_t taken;
+static int file = -1;
+static bool looked;
+
+static guint chain_hash(gconstpointer key)
+{
+    const Chain *chain = key;
+
+    return g_direct_hash(chain->vq) ^ chain->index;
+}
+
+static gboolean chain_equal(gconstpointer a, gconstpointer b)
+{
+    const Chain *one = a, *other = b;
+
+    return one->vq == other->vq && one->index == other->index;
+}
+
+static void chain_free(gpointer data)
+{
+    Chain *chain = data;
+
+    g_free(chain->block);
+    g_free(chain);
+}
+
+static void append_buffers(GString *line, const char *name,
+                           const struct iovec *iov, unsigned int count)
+{
+    unsigned int i;
+    size_t at;
+
+    g_string_append_printf(line, ",\"%s\":[", name);
+    for (i = 0; i < count; i++) {
+        const uint8_t *data = iov[i].iov_base;
+
+        g_string_append_printf(line, "%s{\"len\":%zu,\"data\":\"",
+                               i ? "," : "", iov[i].iov_len);
+        for (at = 0; at < MIN(iov[i].iov_len, MAX_BYTES); at++) {
+            g_string_append_printf(line, "%02x", data[at]);
+        }
+        g_string_append(line, "\"}");
+    }
+    g_string_append_c(line, ']');
+}
+
+/* Each line is one write(): whoever reads, reads whole lines. */
+static void tell(GString *line, const VirtQueueElement *elem)
+{
+    size_t done = 0;
+
+    append_buffers(line, "out", elem->out_sg, elem->out_num);
+    append_buffers(line, "in", elem->in_sg, elem->in_num);
+    g_string_append(line, "}\n");
+    while (done < line->len) {
+        ssize_t count = write(file, line->str + done, line->len - done);
+
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count < 0) {
+            /* The device goes on; what is missing is seen by its reader. */
+            close(file);
+            file = -1;
+            return;
+        }
+        done += count;
+    }
+}
+
+static bool telling(void)
+{
+    if (!looked) {
+        const char *path = getenv(VARIABLE);
+
+        looked = true;
+        if (path && *path) {
+            file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+            if (file < 0) {
+                fprintf(stderr, VARIABLE ": %s: %s\n", path, strerror(errno));
+            }
+        }
+    }
+    return file >= 0;
+}
+
+/* A chain was taken; block is given to it. */
+static void take(VirtQueue *vq, const VirtQueueElement *elem, void *block)
+{
+    g_autoptr(GString) line = NULL;
+    Chain *chain = NULL;
+
+    g_mutex_lock(&lock);
+    if (!chains) {
+        chains = g_hash_table_new_full(chain_hash, chain_equal, chain_free,
+                                       NULL);
+    }
+    if (block || telling()) {
+        chain = g_new0(Chain, 1);
+        chain->vq = vq;
+        chain->index = elem->index;
+        chain->block = block;
+        if (telling() && taken < MAX_CHAINS) {
+            chain->id = ++taken;
+            line = g_string_new(NULL);
+            g_string_printf(line, "{\"event\":\"pop\",\"id\":%" PRIu64
+                            ",\"queue\":%d",
+                            chain->id, virtio_get_queue_index(vq));
+            tell(line, elem);
+        }
+        /* One of this place that never came back, because of a reset, goes. */
+        g_hash_table_replace(chains, chain, chain);
+    }
+    g_mutex_unlock(&lock);
+}
+
+/*
+ * A chain is about to be given back: afterwards its buffers are the guest's.
+ * Returns what is to be freed then.
+ */
+static void *give(VirtQueue *vq, const VirtQueueElement *elem, unsigned int len)
+{
+    g_autoptr(GString) line = NULL;
+    Chain key = { .vq = vq, .index = elem->index };
+    Chain *chain;
+    void *block = NULL;
+
+    g_mutex_lock(&lock);
+    chain = chains ? g_hash_table_lookup(chains, &key) : NULL;
+    if (chain) {
+        if (chain->id && telling()) {
+            line = g_string_new(NULL);
+            g_string_printf(line, "{\"event\":\"push\",\"id\":%" PRIu64
+                            ",\"queue\":%d,\"used\":%u",
+                            chain->id, virtio_get_queue_index(vq), len);
+            tell(line, elem);
+        }
+        block = g_steal_pointer(&chain->block);
+        g_hash_table_remove(chains, chain);
+    }
+    g_mutex_unlock(&lock);
+    return block;
+}
+
+void *wiretap_pop(VirtQueue *vq, size_t size)
+{
+    VirtQueueElement *elem = virtqueue_pop(vq, size);
+
+    if (elem) {
+        take(vq, elem, NULL);
+    }
+    return elem;
+}
+
+int wiretap_pop_into(VirtQueue *vq, VirtQueueElement *elem)
+{
+    VirtQueueElement *block = virtqueue_pop(vq, sizeof(*block));
+
+    if (!block) {
+        return 0;
+    }
+    /* Its lists of buffers stay in the block. */
+    *elem = *block;
+    take(vq, elem, block);
+    return elem->in_num + elem->out_num;
+}
+
+void wiretap_push(VirtQueue *vq, const VirtQueueElement *elem, unsigned int len)
+{
+    void *block = give(vq, elem, len);
+
+    virtqueue_push(vq, elem, len);
+    g_free(block);
+}
+
+void wiretap_fill(VirtQueue *vq, const VirtQueueElement *elem, unsigned int len,
+                  unsigned int idx)
+{
+    void *block = give(vq, elem, len);
+
+    virtqueue_fill(vq, elem, len, idx);
+    g_free(block);
+}
