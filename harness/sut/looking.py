@@ -113,8 +113,12 @@ def first_manifest(root: Path) -> str:
     """
     sources = Sources.below(root)
     drivers = sources.having(_VIRTIO_DRIVER)
-    natives = [] if drivers else sources.having(_MODULE)
     devices = sources.having(_DEVICE)
+    modules = sources.having(_MODULE)
+    if devices:
+        # Half of a pair, however its driver registers itself.
+        drivers = drivers or modules
+    natives = [] if drivers else modules
     programs = sources.having(_MAIN)
     clients = [path for path in programs if re.search(r"\bconnect\s*\(", _with_headers(sources, path))]
     servers = [path for path in programs if re.search(r"\baccept4?\s*\(", _with_headers(sources, path))]
@@ -150,6 +154,8 @@ def write(root: Path) -> Path:
     """
     path = root / FILE_NAME
     text = first_manifest(root)
+    # What is written has to be what can be read.
+    manifest.parsed(text, path)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -158,8 +164,6 @@ def write(root: Path) -> Path:
         raise SetupError(f"looking at {root}", seen, "remove it, or edit it") from error
     except OSError as error:
         raise SetupError(f"writing {path}", error.strerror or str(error)) from error
-    # What was written has to be what can be read.
-    manifest.load(path)
     return path
 
 

@@ -195,21 +195,29 @@ def load(path: Path) -> SutFile:
     Raises:
         SetupError: it cannot be read, a key is missing, unknown or wrong: one line about the first.
     """
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        cure = "python -m harness init-sut writes one"
+        raise SetupError(f"reading {path.name}", error.strerror or str(error), cure) from error
+    except UnicodeDecodeError as error:
+        raise SetupError(f"reading {path.name}", f"it is no TOML: {error}") from error
+    return parsed(text, path)
+
+
+def parsed(text: str, path: Path) -> SutFile:
+    """Return a manifest from its text, as if it were at ``path``; raises as :func:`load`."""
     doing = f"reading {path.name}"
     try:
-        content = Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise SetupError(
-            doing, error.strerror or str(error), "python -m harness init-sut writes one"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = Manifest.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
         raise SetupError(doing, f"it is no TOML: {error}") from error
     except ValidationError as error:
         raise SetupError(doing, _first(error), "docs/sut.md explains the keys") from error
-    loaded = SutFile(path.absolute(), content)
+    file = SutFile(path.absolute(), content)
     # Asked for now: a folder that is not there is told before anything is built.
-    _ = loaded.driver, loaded.device, loaded.chat
-    return loaded
+    _ = file.driver, file.device, file.chat
+    return file
 
 
 def _first(error: ValidationError) -> str:
