@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from harness.artifacts import NotBuiltError, Progress
 from harness.artifacts.cache import Store
 from harness.artifacts.foreign import DoesNotBuildError, DriverSources
 from harness.artifacts.foreign_driver import ForeignDriverBuilder
+from harness.artifacts.kernel import with_needs
+from harness.errors import ArtifactError
 from harness.oracles.twin import Twin
 from harness.reference import abi, vectors
 from harness.reference.calls import Pointer
@@ -21,6 +24,7 @@ FOREIGN = Path(__file__).parent.parent / "tests" / "foreign"
 KEY = bytes(range(16))
 NODE = "/dev/cryptodev0"
 AES = abi.Cipher.AES_CBC
+MODULE = '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n'
 OUR_DEVICE = pytest.mark.machine(devices=("virtio-cryptodev-pci,calls=off,queues=1",))
 
 
@@ -106,18 +110,65 @@ def test_where_it_fails(artifacts, tmp_path, text, line, message):
     assert (caught.value.file, caught.value.line) == ("x.c" if line else "", line)
 
 
-def test_files_without_a_makefile(artifacts, tmp_path):
-    """Two files, of which one has the module's name, and no makefile: they become that module."""
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "mine.c").write_text(
-        '#include <linux/module.h>\nint other(void);\nstatic int init(void) { return other(); }\n'
-        'module_init(init);\nMODULE_LICENSE("GPL");\n'
-    )  # fmt: skip
-    (tmp_path / "sub" / "other.c").write_text('#include "../mine.h"\nint other(void) { return -EXDEV; }\n')
-    (tmp_path / "mine.h").write_text("#include <linux/errno.h>\n")
+@pytest.fixture
+def build(artifacts, tmp_path):
+    """Return a function that builds files, given as name and text, and returns the module."""
     builder = ForeignDriverBuilder(Store(artifacts.settings.cache_dir, Progress()), artifacts.settings.jobs)
-    driver = builder.get(DriverSources(folder=tmp_path, module="mine"), artifacts.kernel())
-    assert driver.module.name == "mine.ko"
+
+    def make(files: dict[str, str], **how: Any) -> Path:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return builder.get(DriverSources(folder=tmp_path, **how), artifacts.kernel()).module
+
+    return make
+
+
+def test_files_without_a_makefile(build):
+    """Two files, of which one has the module's name, and no makefile: they become that module."""
+    files = {
+        "mine.c": MODULE
+        + "int other(void);\nstatic int init(void) { return other(); }\nmodule_init(init);\n",
+        "mine.h": "#include <linux/errno.h>\n",
+        "sub/other.c": '#include "../mine.h"\nint other(void) { return -EXDEV; }\n',
+    }
+    assert build(files, module="mine").name == "mine.ko"
+
+
+def test_a_makefile_of_a_kernel_tree(build, tmp_path):
+    """A makefile whose parts a configuration selects, with flags of the old kind and rules of its own."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "odd.h").write_text("#define ODD 1\n")
+    makefile = (
+        "all:\n\tfalse\nCC = false\nEXTRA_CFLAGS := -DEXTRA=3\nobj-$(CONFIG_VIRTIO_CRYPTODEV) += tree.o\n"
+        "tree-objs := first.o second.o\n"
+    )
+    first = MODULE + "#include <odd.h>\nint second = EXTRA + ODD + sizeof(WORDS);\n"
+    files = {"Makefile": makefile, "first.c": first, "second.c": "static int odd;\n", "user.c": "main() {}\n"}
+    defines, include = ('WORDS="two $words"',), (tmp_path / "folder",)
+    assert build(files, defines=defines, include=include).name == "tree.ko"
+
+
+def test_a_makefile_of_two_modules(build):
+    """Of two modules one has to be named; the error says which there are."""
+    files = {"Kbuild": "obj-m := one.o two-more.o\n", "one.c": MODULE, "two-more.c": MODULE}
+    with pytest.raises(ArtifactError, match="makes one, two-more -- say by its name"):
+        build(files)
+    with pytest.raises(ArtifactError, match="makes one, two-more, and not three"):
+        build(files, module="three")
+    assert build(files, module="two_more").name == "two-more.ko"
+
+
+def test_variables_on_the_stack(build, vm):
+    """What a driver of before 4.9 puts into a virtqueue from its stack is where the host will look for it."""
+    text = MODULE + (
+        "#include <linux/scatterlist.h>\nstatic int init(void)\n{\n\tstruct scatterlist sg;\n"
+        "\tvolatile u32 number = 1;\n\tsg_init_one(&sg, (void *)&number, sizeof(number));\n"
+        "\t*(u32 *)(page_address(sg_page(&sg)) + sg.offset) = 7;\n\treturn number == 7 ? 0 : -EIO;\n}\n"
+        "module_init(init);\n"
+    )
+    module = build({"onstack.c": text})
+    vm.succeed("cat >/run/onstack.ko && insmod /run/onstack.ko", stdin=module.read_bytes())
 
 
 @OUR_DEVICE
@@ -196,7 +247,12 @@ class TestNative:
         native.crypt(ses, abi.Op.ENCRYPT, bytes(16))
         for number in (0x63FF, abi.Ioctl.CIOCKEY):
             assert file.ioctl(number, "zero") == errno.EINVAL
-        for number in (abi.Ioctl.CIOCGSESSION, abi.Ioctl.CIOCCRYPT, abi.Ioctl.CIOCFSESSION, abi.Ioctl.CRIOGET):
+        for number in (
+            abi.Ioctl.CIOCGSESSION,
+            abi.Ioctl.CIOCCRYPT,
+            abi.Ioctl.CIOCFSESSION,
+            abi.Ioctl.CRIOGET,
+        ):
             assert file.ioctl(number, "bad") == errno.EFAULT
         native.fsession(ses)
         native.fsession(ses)
@@ -210,6 +266,17 @@ class TestNative:
         assert file.asymmetric_features() == 0
         assert crypto.open("/dev/crypto").crypt(ses, abi.Op.ENCRYPT, bytes(16)).errno == errno.EINVAL
 
-    def test_other_modes_need_their_modules(self, native):
-        """AES-ECB is EINVAL where the guest has not loaded the kernel's module for it."""
-        assert native.real.gsession(abi.Cipher.AES_ECB, KEY).errno == errno.EINVAL
+    def test_other_modes_need_their_modules(self, native, artifacts, vm):
+        """AES-ECB and -CTR are EINVAL until the guest has loaded the kernel's modules for them."""
+        modes = ((abi.Cipher.AES_ECB, vectors.ECB), (abi.Cipher.AES_CTR, vectors.CTR))
+        for cipher, _ in modes:
+            assert native.real.gsession(cipher, KEY).errno == errno.EINVAL
+        for name, module in with_needs(artifacts.kernel().modules, ("ecb", "ctr")).items():
+            vm.succeed(f"cat >/run/{name}.ko && insmod /run/{name}.ko", stdin=module)
+        for cipher, answers in modes:
+            for vector in answers:
+                ses = native.session(cipher, vector.key)
+                assert native.crypt(ses, vector.op, vector.source, iv=vector.iv).dst == vector.result
+                native.crypt(ses, vector.op, bytes(32))
+                native.crypt(ses, vector.op, bytes(7), iv=bytes(16), flags=abi.CopFlag.WRITE_IV)
+                native.crypt(ses, vector.op, bytes(16))

@@ -9,6 +9,33 @@
 #include <linux/virtio_ids.h>
 
 /*
+ * 4.9: a stack is no longer where all memory has its place, and what lies on
+ * it no longer has the page that its address says. Drivers handed variables on
+ * the stack to the host all the same, and rightly so. One that goes on in the
+ * next page, which may be anywhere, is told in the kernel's log.
+ */
+static inline void compat_sg_set_buf(struct scatterlist *sg, const void *buf,
+				     unsigned int len)
+{
+	if (!is_vmalloc_addr(buf)) {
+		sg_set_buf(sg, buf, len);
+		return;
+	}
+	WARN_ON_ONCE(offset_in_page(buf) + len > PAGE_SIZE);
+	sg_set_page(sg, vmalloc_to_page(buf), len, offset_in_page(buf));
+}
+
+static inline void compat_sg_init_one(struct scatterlist *sg, const void *buf,
+				      unsigned int len)
+{
+	sg_init_table(sg, 1);
+	compat_sg_set_buf(sg, buf, len);
+}
+
+#define sg_set_buf	compat_sg_set_buf
+#define sg_init_one	compat_sg_init_one
+
+/*
  * 3.10: a list ends where its end mark is, and there is one for each
  * direction. This one had a single array, first what the device reads, and
  * looked at no mark: so its entries are copied and the copies marked.

@@ -193,8 +193,7 @@ class ForeignDriverBuilder:
             for file in files:
                 place = copy / file.relative_to(sources.folder)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                # The content alone: what may not be written to is still to be built.
-                shutil.copyfile(file, place)
+                shutil.copy(file, place)
             for name, text in steps.files.items():
                 (copy / name).write_text(text, "utf-8")
             self._make(sources, steps, kernel, compiler, copy, identity)
@@ -233,7 +232,7 @@ class ForeignDriverBuilder:
             cure=f"when a tool is missing: {INSTALL_CURE}",
             explain=lambda output: first_error(WHAT, output, str(copy), str(log)),
         )
-        with self._store.progress.step(f"{doing} {sources.folder.name}"):
+        with self._store.progress.step(f"{doing} in {sources.folder}"):
             # Which of several errors is the first shall not depend on which compiler was faster.
             if self._jobs > 1:
                 with contextlib.suppress(ArtifactError):
