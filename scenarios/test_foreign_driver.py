@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Drivers that others wrote, for kernels of years ago: they compile unedited, and work in a guest of today."""
+"""Drivers that others wrote, for kernels of years ago: they compile unedited, and work in today's guest."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ def test_what_does_not_compile_is_told_by_file_and_line(built):
         ("#include <linux/list.h>\nint f(int *p)\n{\n\tlist_for_each_entry(p, 3, m)\n\t\t;\n}\n", 4, "->"),
         ("#include <linux/bug.h>\nint f(void)\n{\n\tBUILD_BUG_ON(sizeof(int) == 4);\n\treturn 0;\n}\n", 4,
          "BUILD_BUG_ON failed: sizeof(int) == 4"),
-        ('#include <linux/module.h>\nint nosuch(void);\nint f(void)\n{\n\treturn nosuch();\n}\nMODULE_LICENSE("GPL");\n', 0,
+        (MODULE + "int nosuch(void);\nint f(void)\n{\n\treturn nosuch();\n}\n", 0,
          '"nosuch" [x.ko] undefined!'),
         ("#include <linux/module.h>\n", 0, "missing MODULE_LICENSE() in x.o"),
     ],
     ids=["header", "macro of the kernel", "assertion of the kernel", "undefined", "licence"],
 )  # fmt: skip
 def test_where_it_fails(artifacts, tmp_path, text, line, message):
-    """Whoever reports it, and wherever the kernel's own line is: the author's line is the one that is told."""
+    """Whoever reports it, and wherever the kernel's own line is: the author's line is told."""
     (tmp_path / "x.c").write_text(text)
     builder = ForeignDriverBuilder(Store(artifacts.settings.cache_dir, Progress()), artifacts.settings.jobs)
     with pytest.raises(DoesNotBuildError) as caught:

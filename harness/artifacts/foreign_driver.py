@@ -145,7 +145,7 @@ def chosen(built: Iterable[Path], module: str) -> Path:
     Raises:
         ArtifactError: it is not there, or there are several and none is named.
     """
-    modules = {path.stem: path for path in sorted(built)}
+    modules = {path.stem: path for path in sorted(built, key=lambda path: path.stem)}
     wanted = [path for name, path in modules.items() if name.replace("-", "_") == module.replace("-", "_")]
     if wanted or (len(modules) == 1 and not module):
         return (wanted or list(modules.values()))[0]
