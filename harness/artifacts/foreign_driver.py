@@ -209,7 +209,9 @@ class ForeignDriverBuilder:
         self, sources: DriverSources, steps: Plan, kernel: Kernel, compiler: str, copy: Path, identity: str
     ) -> None:
         # Paths of this machine would make each build a different one.
-        maps = [f"-ffile-prefix-map={copy}=driver", f"-ffile-prefix-map={kernel.headers.parent}=kernel"]
+        places = {copy: "driver", kernel.headers.parent: "kernel", source_folder("guest"): "guest"}
+        places |= {folder: "include" for folder in sources.include}
+        maps = [f"-ffile-prefix-map={place}={name}" for place, name in places.items()]
         arguments = [
             f"M={copy}",
             # In the compiler's name, because all else comes behind the kernel's own headers.
