@@ -9,6 +9,33 @@
 #include <linux/virtio_ids.h>
 
 /*
+ * 4.9: a stack is no longer where all memory has its place, and what lies on
+ * it no longer has the page that its address says. Drivers handed variables on
+ * the stack to the host all the same, and rightly so. One that goes on in the
+ * next page, which may be anywhere, is told in the kernel's log.
+ */
+static inline void compat_sg_set_buf(struct scatterlist *sg, const void *buf,
+				     unsigned int len)
+{
+	if (!is_vmalloc_addr(buf)) {
+		sg_set_buf(sg, buf, len);
+		return;
+	}
+	WARN_ON_ONCE(offset_in_page(buf) + len > PAGE_SIZE);
+	sg_set_page(sg, vmalloc_to_page(buf), len, offset_in_page(buf));
+}
+
+static inline void compat_sg_init_one(struct scatterlist *sg, const void *buf,
+				      unsigned int len)
+{
+	sg_init_table(sg, 1);
+	compat_sg_set_buf(sg, buf, len);
+}
+
+#define sg_set_buf	compat_sg_set_buf
+#define sg_init_one	compat_sg_init_one
+
+/*
  * 3.10: a list ends where its end mark is, and there is one for each
  * direction. This one had a single array, first what the device reads, and
  * looked at no mark: so its entries are copied and the copies marked.
@@ -58,8 +85,44 @@ static inline int virtqueue_add_buf(struct virtqueue *vq,
 #define compat_find_vqs_7(vdev, count, vqs, callbacks, names, context, \
 			  affinity) \
 	find_vqs(vdev, count, vqs, callbacks, names, context, affinity)
-#define find_vqs(...) COMPAT_BY_COUNT(compat_find_vqs_, __VA_ARGS__)
+#else
+/* 6.11 put callbacks and names into one structure. */
+#define COMPAT_QUEUES	16
+
+static inline struct virtqueue_info *
+compat_vq_info(struct virtqueue_info info[COMPAT_QUEUES], unsigned int count,
+	       vq_callback_t *callbacks[], const char *const names[])
+{
+	unsigned int i;
+
+	BUG_ON(count > COMPAT_QUEUES);
+	for (i = 0; i < count; i++) {
+		info[i].callback = callbacks[i];
+		info[i].name = names[i];
+	}
+	return info;
+}
+
+#define COMPAT_INFO(count, callbacks, names) \
+	compat_vq_info((struct virtqueue_info[COMPAT_QUEUES]){}, count, \
+		       callbacks, names)
+#define compat_find_vqs_5(vdev, count, vqs, callbacks, names) \
+	find_vqs(vdev, count, vqs, COMPAT_INFO(count, callbacks, names), NULL)
+#define compat_find_vqs_6(vdev, count, vqs, callbacks, names, affinity) \
+	find_vqs(vdev, count, vqs, COMPAT_INFO(count, callbacks, names), \
+		 affinity)
+/* No context: that is for queues of the network. */
+#define compat_find_vqs_7(vdev, count, vqs, callbacks, names, context, \
+			  affinity) \
+	compat_find_vqs_6(vdev, count, vqs, callbacks, names, affinity)
+#define compat_virtio_find_vqs_5(...) (virtio_find_vqs)(__VA_ARGS__)
+#define compat_virtio_find_vqs_6(vdev, count, vqs, callbacks, names, affinity) \
+	(virtio_find_vqs)(vdev, count, vqs, \
+			  COMPAT_INFO(count, callbacks, names), affinity)
+#define virtio_find_vqs(...) \
+	COMPAT_BY_COUNT(compat_virtio_find_vqs_, __VA_ARGS__)
 #endif
+#define find_vqs(...) COMPAT_BY_COUNT(compat_find_vqs_, __VA_ARGS__)
 
 /* 3.14: what a field is made of is told to it. */
 #define virtio_config_val(vdev, feature, offset, value) \

@@ -135,12 +135,13 @@ def _used_at(lines: list[str], number: int, root: str) -> tuple[str, int] | None
             break
         if (found := _BELOW.match(text)) and root in found["file"]:
             return found["file"], int(found["line"])
-    for text in reversed(lines[:number]):
-        if found := _INLINED.match(text) or _ABOVE.match(text):
-            if root in found["file"]:
+    start = number
+    while start and any(kind.match(lines[start - 1]) for kind in (_INLINED, _ABOVE, _BETWEEN)):
+        start -= 1
+    for kind in (_INLINED, _ABOVE):
+        for text in lines[start:number]:
+            if (found := kind.match(text)) and root in found["file"]:
                 return found["file"], int(found["line"])
-        elif not _BETWEEN.match(text):
-            break
     return None
 
 

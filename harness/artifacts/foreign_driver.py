@@ -145,7 +145,7 @@ def chosen(built: Iterable[Path], module: str) -> Path:
     Raises:
         ArtifactError: it is not there, or there are several and none is named.
     """
-    modules = {path.stem: path for path in sorted(built)}
+    modules = {path.stem: path for path in sorted(built, key=lambda path: path.stem)}
     wanted = [path for name, path in modules.items() if name.replace("-", "_") == module.replace("-", "_")]
     if wanted or (len(modules) == 1 and not module):
         return (wanted or list(modules.values()))[0]
@@ -193,8 +193,7 @@ class ForeignDriverBuilder:
             for file in files:
                 place = copy / file.relative_to(sources.folder)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                # The content alone: what may not be written to is still to be built.
-                shutil.copyfile(file, place)
+                shutil.copy(file, place)
             for name, text in steps.files.items():
                 (copy / name).write_text(text, "utf-8")
             self._make(sources, steps, kernel, compiler, copy, identity)
@@ -210,7 +209,9 @@ class ForeignDriverBuilder:
         self, sources: DriverSources, steps: Plan, kernel: Kernel, compiler: str, copy: Path, identity: str
     ) -> None:
         # Paths of this machine would make each build a different one.
-        maps = [f"-ffile-prefix-map={copy}=driver", f"-ffile-prefix-map={kernel.headers.parent}=kernel"]
+        places = {copy: "driver", kernel.headers.parent: "kernel", source_folder("guest"): "guest"}
+        places |= {folder: "include" for folder in sources.include}
+        maps = [f"-ffile-prefix-map={place}={name}" for place, name in places.items()]
         arguments = [
             f"M={copy}",
             # In the compiler's name, because all else comes behind the kernel's own headers.
@@ -233,7 +234,7 @@ class ForeignDriverBuilder:
             cure=f"when a tool is missing: {INSTALL_CURE}",
             explain=lambda output: first_error(WHAT, output, str(copy), str(log)),
         )
-        with self._store.progress.step(f"{doing} {sources.folder.name}"):
+        with self._store.progress.step(f"{doing} in {sources.folder}"):
             # Which of several errors is the first shall not depend on which compiler was faster.
             if self._jobs > 1:
                 with contextlib.suppress(ArtifactError):

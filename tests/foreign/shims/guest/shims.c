@@ -94,9 +94,11 @@ int queues(struct virtio_device *vdev, struct scatterlist *sg)
 	struct virtqueue *vqs[1];
 	vq_callback_t *callbacks[] = { NULL };
 	const char *names[] = { "crypto-vq" };
-	u32 value;
+	u32 value = 0;
 	int err;
 
+	sg_init_one(&sg[0], &value, sizeof(value));
+	sg_set_buf(&sg[1], vdev, sizeof(*vdev));
 	err = vdev->config->find_vqs(vdev, 1, vqs, callbacks, names);
 	err |= vdev->config->find_vqs(vdev, 1, vqs, callbacks, names, NULL);
 	err |= virtio_find_vqs(vdev, 1, vqs, callbacks, names, NULL);
