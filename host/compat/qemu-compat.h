@@ -127,7 +127,7 @@
 
 /* How a device was saved: what QEMU 10 saves is seen to in qemu-compat.c. */
 #define register_savevm(dev, name, instance, version, save, load, opaque) \
-    ((void)(save), (void)(load), (void)(opaque), 0)
+    ((void)(save), (void)(load), (void)(opaque), compat_done())
 #define unregister_savevm(dev, name, opaque) ((void)(opaque))
 #define minimum_version_id_old minimum_version_id
 

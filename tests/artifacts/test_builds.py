@@ -19,7 +19,7 @@ from harness.artifacts.digest import key_of, sources_key
 from harness.artifacts.kernel import module_needs, read_module, relocate_headers, with_needs
 from harness.artifacts.keys import ssh_key
 from harness.artifacts.progress import Progress
-from harness.artifacts.qemu_overlay import PATCHED, overlay
+from harness.artifacts.qemu_overlay import PATCHED, TYPES_OF_QEMU, overlay
 from harness.artifacts.qemu_source import SIGNS_OF_QEMU, Checkout, Tarball, given_source, ranked
 from harness.errors import ArtifactError, SetupError
 
@@ -127,7 +127,7 @@ def test_the_key_is_made_once_and_is_private(store: Store) -> None:
 
 
 def qemu_tree(folder: Path, version: str = "10.0.2") -> Path:
-    for name in (*SIGNS_OF_QEMU, "pc-bios/meson.build"):
+    for name in (*SIGNS_OF_QEMU, *TYPES_OF_QEMU, "pc-bios/meson.build"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"original {name}\n")
     (folder / "VERSION").write_text(f"{version}\n")
