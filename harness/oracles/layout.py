@@ -185,7 +185,7 @@ def _like_session(chain: Chain, place: int) -> int:
     if buffer.length not in _STRUCTURES and not (known and keyed):
         return 0  # any long buffer can be read as a structure
     points = 2 + 3 * known + 4 * keyed
-    points += 2 * (not found.mac and not found.mackeylen and not found.mackey)
+    points += 3 * (not found.mac and not found.mackeylen and not found.mackey)
     return points + 2 * buffer.writable
 
 

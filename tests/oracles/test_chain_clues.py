@@ -107,6 +107,7 @@ DISGUISED = {
         "CIOCGSESSION",
     ),
     "an unknown cipher": (with_session(session(), cipher=200), "CIOCGSESSION"),
+    "a session that is readable": (session().ordered("T F C K S | R"), "CIOCGSESSION"),
     "a short session": (session().widened("K", 1).widened("S", 1), "CIOCGSESSION"),
     "nothing but words": (freed().changed("m", bytes(4)).ordered("T F C I m | R"), "CIOCFSESSION"),
 }
