@@ -185,8 +185,8 @@ def _like_session(chain: Chain, place: int) -> int:
     if buffer.length not in _STRUCTURES and not (known and keyed):
         return 0  # any long buffer can be read as a structure
     points = 2 + 3 * known + 4 * keyed
-    points += 2 * (not found.mac and not found.mackeylen and not found.mackey)
-    return points + buffer.writable
+    points += 3 * (not found.mac and not found.mackeylen and not found.mackey)
+    return points + 2 * buffer.writable
 
 
 def _like_operation(chain: Chain, place: int, ids: frozenset[int]) -> int:
@@ -201,7 +201,7 @@ def _like_operation(chain: Chain, place: int, ids: frozenset[int]) -> int:
         return 0
     points = 2 + 3 * known + 4 * as_long
     points += 4 * (found.ses in ids)
-    return points + bool(found.src and found.dst) + (not buffer.writable)
+    return points + bool(found.src and found.dst) + 2 * (not buffer.writable)
 
 
 def _framed(chain: Chain, request: Request) -> Request | None:
@@ -302,9 +302,9 @@ class _Score:
         if letter is Letter.NUMBER:
             return points + 8 * (number_in(buffer) in _RAW) + 4 * (place in self._known.codes)
         if letter is Letter.HANDLE:
-            return points + 4 * (value in self._known.handles or word(buffer.after) in self._known.handles)
+            return points + 6 * (value in self._known.handles or word(buffer.after) in self._known.handles)
         if letter is Letter.ID:
-            return points + 4 * (value in self._known.ids)
+            return points + 6 * (value in self._known.ids)
         answer = word(buffer.after, signed=True)
         return points + 2 * (answer is not None and _ERRNO <= answer <= 0)
 

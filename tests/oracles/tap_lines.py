@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 
-from harness.reference.abi import CryptOp, Ioctl, SessionOp
+from harness.oracles.chains import differences, parse
+from harness.reference.abi import CryptOp, SessionOp
 from harness.reference.wire import Close, Crypt, Free, Open, Reply, Request, Session
 
 KEY = bytes(range(0x40, 0x50))
@@ -144,8 +145,16 @@ def private(chain: Made, number: int) -> Made:
     return chain.changed("C", number.to_bytes(4, "little"))
 
 
-NUMBERS = {
-    "CIOCGSESSION": int(Ioctl.CIOCGSESSION),
-    "CIOCFSESSION": int(Ioctl.CIOCFSESSION),
-    "CIOCCRYPT": int(Ioctl.CIOCCRYPT),
-}
+SOURCES = (bytes(range(16)), bytes(48), bytes(range(200)), bytes(256))
+
+
+def told(*chains: Made) -> set[str]:
+    """What is said of chains: request and sentence."""
+    found = differences(parse(Tap().add(*chains).text))
+    return {f"{difference.request}: {difference.text}" for difference in found}
+
+
+def with_operation(chain: Made, **after: int) -> Made:
+    """A CIOCCRYPT after which O has other fields."""
+    before = CryptOp.unpack(chain.out["O"][0])
+    return chain.changed("O", after=CryptOp(**{**vars(before), **after}).pack())

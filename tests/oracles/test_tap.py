@@ -46,6 +46,11 @@ def test_a_chain_has_its_buffers_before_and_after() -> None:
     assert len(crypting.readable[4].before) == 64
 
 
+def test_of_a_buffer_the_first_bytes_are_kept_and_no_more() -> None:
+    (chain,) = parse(line(out=[{"len": 100, "data": "77" * 100}]))
+    assert chain.buffers[0].before == b"w" * 64
+
+
 def test_there_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=r"reading the recorded chains in .*nowhere"):
         record(tmp_path / "nowhere")
