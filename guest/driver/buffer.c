@@ -102,6 +102,15 @@ void crypto_buffer_free(struct crypto_buffer *buf)
 	buf->nents = 0;
 }
 
+/* For a device that does not say how much it has written. */
+void crypto_buffer_zero(const struct crypto_buffer *buf)
+{
+	unsigned int i;
+
+	for (i = 0; i < buf->nents; i++)
+		memset(sg_virt(&buf->sg[i]), 0, buf->sg[i].length);
+}
+
 int crypto_buffer_from_user(const struct crypto_buffer *buf,
 			    const void __user *from)
 {

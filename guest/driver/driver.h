@@ -57,6 +57,8 @@ struct crypto_queue {
  * @vdev:	 the virtio device, valid while bound
  * @minor:	 N of /dev/cryptodevN
  * @calls:	 F_CALLS was negotiated; without it the reference wire is spoken
+ * @mute:	 it says of every answer that it wrote nothing, and writes all the
+ *		 same, as old devices do; found out at an open, and stays
  * @dead:	 nothing may be submitted any more; set once
  * @max_len:	 largest len of an operation
  * @max_segment: largest physically contiguous piece that the transport maps
@@ -72,6 +74,7 @@ struct crypto_device {
 	struct virtio_device *vdev;
 	unsigned int minor;
 	bool calls;
+	bool mute;
 	bool dead;
 	u32 max_len;
 	size_t max_segment;
@@ -283,6 +286,7 @@ void crypto_tell(struct session_info_op *info, u32 cipher, u32 mac);
 int crypto_buffer_alloc(struct crypto_buffer *buf, size_t len,
 			const struct crypto_device *crdev);
 void crypto_buffer_free(struct crypto_buffer *buf);
+void crypto_buffer_zero(const struct crypto_buffer *buf);
 int crypto_buffer_from_user(const struct crypto_buffer *buf,
 			    const void __user *from);
 int crypto_buffer_to_user(const struct crypto_buffer *buf, void __user *to);

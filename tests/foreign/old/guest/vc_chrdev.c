@@ -117,6 +117,8 @@ static long vc_crypt(struct vc_file *file, struct crypt_op __user *arg)
 {
 	struct vc_request *req;
 	struct crypt_op *op;
+	void __user *to;
+	u32 len;
 	u8 *src = NULL, *dst = NULL;
 	long ret;
 
@@ -148,6 +150,9 @@ static long vc_crypt(struct vc_file *file, struct crypt_op __user *arg)
 	if (copy_from_user(src, (void __user *)op->src, op->len))
 		goto out;
 
+	/* The device puts its own pointers into what it is given. */
+	to = (void __user *)op->dst;
+	len = op->len;
 	vc_out(req, op, sizeof(*op));
 	vc_out(req, src, op->len);
 	vc_out(req, req->iv, sizeof(req->iv));
@@ -157,7 +162,7 @@ static long vc_crypt(struct vc_file *file, struct crypt_op __user *arg)
 	ret = -EPERM;
 	if (req->result)
 		goto out;
-	ret = copy_to_user((void __user *)op->dst, dst, op->len) ? -EFAULT : 0;
+	ret = copy_to_user(to, dst, len) ? -EFAULT : 0;
 out:
 	kfree(src);
 	kfree(dst);
