@@ -29,6 +29,7 @@ from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
 from harness.mutants import command as mutants_command
 from harness.mutants.scenarios import Runner
+from harness.pytests import passed_on
 from harness.qtest.finding import Finding
 from harness.qtest.player import replay
 from harness.qtest.trace import Trace, TraceError
@@ -335,7 +336,7 @@ def _mutants(options: argparse.Namespace) -> int:
             # Status 1 says that one survived.
             print(f"harness: {error}", file=sys.stderr)
             return MISUSED
-    runner = Runner(mutants_command.passed_on(options))
+    runner = Runner(passed_on(options))
     report = mutants_command.try_all(chosen, runner, Progress(), options.n)
     Console().print(mutants_command.table(report), highlight=False)
     if options.json is not None:

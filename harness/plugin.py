@@ -20,7 +20,7 @@ from harness.sut.programs import PROGRAMS_VARIABLE, programs_of
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-pytest_plugins = ("harness.fixtures", "harness.gateways")
+pytest_plugins = ("harness.fixtures", "harness.gateways", "harness.grade.recorder")
 
 ARTIFACTS = pytest.StashKey[Artifacts]()
 PROOF = pytest.StashKey[Proof]()
