@@ -62,17 +62,17 @@ class Requirement(enum.StrEnum):
         return list(Requirement).index(self)
 
     @property
-    def title(self) -> str:
+    def sentence(self) -> str:
         """What it asks for, in a sentence."""
-        return _TITLES[self]
+        return _SENTENCES[self]
 
 
-_TITLES = {
+_SENTENCES = {
     Requirement.BUILDS: "The sources compile, and the module and the device fit the kernel and QEMU.",
     Requirement.PLAIN_CHAT: "Two people talk over TCP, in both directions, until one says bye.",
     Requirement.ENCRYPTED_CHAT: "They talk the same way when the cryptodev node encrypts for them.",
     Requirement.CIPHERTEXT: "A capture of the network shows the expected ciphertext, and no plaintext.",
-    Requirement.CHAT_ROBUSTNESS: "Torn, merged and hostile frames, long lines or a missing device do no harm.",
+    Requirement.CHAT_ROBUSTNESS: "Torn, merged and hostile frames, long lines or no device do no harm.",
     Requirement.LOADING: "The module loads, its nodes appear with their numbers, and they go when it does.",
     Requirement.OPENING: "A node opens and closes as often as one likes, and each open file is its own.",
     Requirement.GSESSION: "A session is opened with a good key and refused with a bad one; only ses changes.",

@@ -76,9 +76,9 @@ def same_answer(
 
 def _likeness(found: bytes, source: bytes | Pointer | None, real: Answer) -> str:
     """Return what a wrong result is, where that can be told."""
-    if real.dst is None:
-        return ": nothing was written"
-    return ": the source itself" if found == source else ""
+    if found == source:
+        return ": the source itself"
+    return ": nothing was written" if real.dst is None else ""
 
 
 def _same_iv(call: str, given: bytes | Pointer, real: Answer, model: Answer) -> None:
