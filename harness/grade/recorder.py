@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pytest
 
 from harness.errors import HarnessError
-from harness.grade.requirements import Requirement
+from harness.grade.requirements import MARKER, Requirement
 from harness.grade.results import Ledger, LeftOut, Outcome, Result, Said, Scenario, line_of, said_by
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-MARKER = "requirement"
 NOT_APPLICABLE = "not applicable"
 WIRE = "wire"
 _SCENARIO, _SAID = "verdicts: scenario", "verdicts: said"

@@ -7,6 +7,9 @@ import enum
 
 from harness.errors import SetupError
 
+MARKER = "requirement"
+"""The marker by which a scenario says what it asks for."""
+
 
 class Requirement(enum.StrEnum):
     """One requirement; scenarios name it by its value: ``@pytest.mark.requirement("CIOCCRYPT")``.
