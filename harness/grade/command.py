@@ -20,7 +20,7 @@ from harness.artifacts import REPOSITORY
 from harness.errors import MachineError, SetupError
 from harness.grade.report import Grade, Halves, does_not_build, failures_of, rows_of
 from harness.grade.requirements import MARKER
-from harness.grade.results import Known, Tail
+from harness.grade.results import Known, Tail, clean
 from harness.pytests import FOLDER, InterruptedRunError, Pytest, reason_of
 from harness.sut.manifest import load
 
@@ -128,17 +128,17 @@ class Grader:
         if ended:
             why = "the run ended before"
         if _DOES_NOT_BUILD.match(ended):
-            results.append(does_not_build(ended))
+            results.append(does_not_build(clean(ended)))
             why, ended = "it does not build", ""
         return Grade(
-            self.manifest.name,
-            self.manifest.kind,
+            clean(self.manifest.name),
+            str(self.manifest.kind),
             rows_of(known, results, why_not_reached="interrupted" if interrupted else why),
             failures_of(results, Halves(driver.results, device.results)),
             known.wire,
             time.monotonic() - begun,
             interrupted,
-            ended,
+            clean(ended),
         )
 
     def _words(self, verdicts: Path) -> list[str]:

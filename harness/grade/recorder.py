@@ -28,6 +28,7 @@ NOT_APPLICABLE = "not applicable"
 WIRE = "wire"
 _SCENARIO, _SAID = "verdicts: scenario", "verdicts: said"
 _RECORDER = "verdicts: recorder"
+_ASKS = pytest.StashKey[Scenario]()
 # Sections of a report that are what a test printed, and not what somebody has put there for a person.
 _CAPTURED = ("stdout", "stderr", "log")
 
@@ -75,12 +76,14 @@ def scenario_of(item: pytest.Item) -> Scenario | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a requirement that there is not, however the scenarios are run."""
+    """Learn what each test asks for; refuse a requirement that there is not, however tests are run."""
     for item in items:
         try:
-            scenario_of(item)
+            scenario = scenario_of(item)
         except HarnessError as error:
             raise pytest.UsageError(f"{item.nodeid}: {error}") from error
+        if scenario is not None:
+            item.stash[_ASKS] = scenario
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -89,7 +92,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put into the report what the one who writes verdicts must know: it may be another process."""
     report = yield
-    scenario = scenario_of(item) if item.config.getoption("--verdicts") is not None else None
+    scenario = item.stash.get(_ASKS, None) if item.config.getoption("--verdicts") is not None else None
     if scenario is None:
         return report
     report.user_properties.append((_SCENARIO, line_of(scenario)))
@@ -136,7 +139,7 @@ class Recorder:
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
         """Write which scenarios do not apply."""
         for item in items:
-            scenario = scenario_of(item)
+            scenario = item.stash.get(_ASKS, None)
             if scenario is not None:
                 reasons = [str(value) for name, value in item.user_properties if name == NOT_APPLICABLE]
                 self._write(LeftOut(scenario, reasons[-1] if reasons else ""))
@@ -144,7 +147,7 @@ class Recorder:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Write which scenarios apply; a controller of pytest-xdist collects none."""
         for item in session.items:
-            self._learn(scenario_of(item))
+            self._learn(item.stash.get(_ASKS, None))
 
     def _learn(self, scenario: Scenario | None) -> None:
         if scenario is not None and scenario.name not in self._known:

@@ -104,11 +104,11 @@ def clean(text: str) -> str:
     return line if len(line) <= MOST_COLUMNS else f"{line[:MOST_COLUMNS]} …"
 
 
-def evidence_of(lines: Iterable[str]) -> tuple[str, ...]:
-    """Return lines to show to a person, or the first of very many and how many there are more."""
-    shown = [clean(line) for line in lines]
-    more = len(shown) - MOST_LINES
-    return (*shown[:MOST_LINES], f"… {more} more lines") if more > 0 else tuple(shown)
+def shortened(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return lines, or the first of very many and how many there are more."""
+    all_lines = tuple(lines)
+    more = len(all_lines) - MOST_LINES
+    return (*all_lines[:MOST_LINES], f"… {more} more lines") if more > 0 else all_lines
 
 
 def said_by(error: BaseException, summary: str, place: str = "") -> Said:
@@ -124,8 +124,8 @@ def said_by(error: BaseException, summary: str, place: str = "") -> Said:
         seen = error.evidence if isinstance(error, MachineError) else ()
         # A kernel's report is the root of what a scenario saw; without one, so is the end of QEMU.
         weight = 3 if isinstance(error, GuestPanicError) else 2 if isinstance(error, QemuExitError) else 1
-        return Said(clean(str(error).partition("\n")[0]), evidence_of((*at, *seen)), weight)
-    return Said(clean(message_of(summary)), evidence_of((*at, *summary.splitlines())), 1)
+        return Said(str(error).partition("\n")[0], (*at, *seen), weight)
+    return Said(message_of(summary), (*at, *summary.splitlines()), 1)
 
 
 class Ledger:
@@ -152,7 +152,7 @@ class Ledger:
             scenario,
             outcome,
             heaviest[0].message if heaviest else "",
-            evidence_of(line for said in heaviest for line in said.evidence),
+            shortened(line for said in heaviest for line in said.evidence),
             sum(seconds for _, _, seconds in phases),
         )
 
@@ -190,7 +190,8 @@ class Known:
     def line(self, text: str) -> Result | None:
         """Take in a line; return the result that it tells, if it tells one.
 
-        A line that was cut off, and a result of a scenario that nobody knows, are passed over.
+        A line that was cut off, and a result of a scenario that nobody knows, are passed over.  What was seen
+        of a system under test is made harmless here, whoever has written it.
         """
         try:
             facts = json.loads(text)
@@ -198,11 +199,11 @@ class Known:
             return None
         kind = facts.pop("kind")
         if kind == "wire":
-            self._about_wire(facts["line"])
+            self._about_wire(clean(facts["line"]))
         elif kind == "result":
             return self._result(facts)
         else:
-            reason = facts.pop("reason", "")
+            reason = clean(facts.pop("reason", ""))
             scenario = Scenario(facts["name"], Requirement.named(facts["requirement"]), facts["sentence"])
             if kind == "left out":
                 self.left_out[scenario.name] = LeftOut(scenario, reason)
@@ -218,8 +219,8 @@ class Known:
         scenario = self.scenarios.get(facts["scenario"])
         if scenario is None:
             return None
-        outcome, evidence = Outcome(facts["outcome"]), tuple(facts["evidence"])
-        result = Result(scenario, outcome, facts["message"], evidence, facts["seconds"])
+        message, *evidence = map(clean, [facts["message"], *facts["evidence"]])
+        result = Result(scenario, Outcome(facts["outcome"]), message, tuple(evidence), facts["seconds"])
         self.results[scenario.name] = result
         return result
 
