@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from harness import doctor
+from harness import arguments, doctor
 from harness.artifacts import (
     GENERIC_PACKAGE,
     NOTHING,
@@ -21,7 +21,6 @@ from harness.artifacts import (
     Progress,
     Settings,
 )
-from harness.bench import arguments as bench_arguments
 from harness.errors import HarnessError, SetupError
 from harness.fuzz import arguments as fuzz_arguments
 from harness.fuzz.arguments import count_of
@@ -134,7 +133,7 @@ def _add_bench(
     text = "how fast AES-128-CBC is: our pair, what else a guest has, and the host (takes a second kernel)"
     crypto = benches.add_parser("crypto", help=text, description=text, parents=parents)
     crypto.set_defaults(run=_bench_crypto)
-    bench_arguments.add_crypto_options(crypto, count_of)
+    arguments.add_bench_crypto(crypto, count_of)
 
 
 def _artifacts(options: argparse.Namespace, kernel: str | None = None) -> Artifacts:
@@ -329,9 +328,8 @@ def _grade(options: argparse.Namespace) -> int:
     try:
         for path in filter(None, (options.json, options.html)):
             outputs.require_writable(path)
-        manifest = grade_command.load(options.file)
         words = passed_on(options, "kernel")
-        grade = grade_command.Grader(options.file, manifest, words, Progress(), options.n).grade()
+        grade = grade_command.Grader.of(options.file, words, Progress(), options.n).grade()
     except SetupError as error:
         # Status 1 says that a requirement is not met.
         print(f"harness: {error}", file=sys.stderr)
@@ -366,9 +364,9 @@ def _clean(options: argparse.Namespace) -> int:
     return 0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0, 1 for a failure, 2 for wrong usage, 130 when interrupted."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(words)
     try:
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from harness.grade.results import Result
     from harness.pytests import Ended
 
-__all__ = ["MOST_SECONDS", "Grader", "Manifest", "add_to", "load", "status_of"]
-
 MOST_SECONDS = 6 * 3600.0
 PAIR = "pair"
 # How often what was written meanwhile is looked at.
@@ -100,6 +98,15 @@ class Grader:
     progress: Progress
     jobs: int = 1
     program: Program = field(default_factory=lambda: Pytest(MOST_SECONDS))
+
+    @classmethod
+    def of(cls, path: Path, options: Sequence[str], progress: Progress, jobs: int = 1) -> Grader:
+        """Make the grader of a manifest.
+
+        Raises:
+            SetupError: it cannot be read.
+        """
+        return cls(path, load(path), options, progress, jobs)
 
     def grade(self) -> Grade:
         """Run what applies; return what is known, also if it was interrupted.

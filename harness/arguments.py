@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The options of measurements that have many."""
+"""Options of the command line that are many, and load nothing until they are given."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def add_crypto_options(crypto: argparse.ArgumentParser, count_of: Callable[[str], int]) -> None:
+def add_bench_crypto(crypto: argparse.ArgumentParser, count_of: Callable[[str], int]) -> None:
     """Add the options of ``bench crypto``; ``count_of`` reads a number of 1 or more."""
 
     def read(what: str) -> Callable[[str], Any]:
