@@ -7,11 +7,11 @@ import argparse
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from harness import doctor
+from harness import arguments, doctor
 from harness.artifacts import (
     GENERIC_PACKAGE,
     NOTHING,
@@ -24,11 +24,13 @@ from harness.artifacts import (
 from harness.errors import HarnessError, SetupError
 from harness.fuzz import arguments as fuzz_arguments
 from harness.fuzz.arguments import count_of
+from harness.grade import command as grade_command
 from harness.machine import Accelerator
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
 from harness.mutants import command as mutants_command
 from harness.mutants.scenarios import Runner
+from harness.pytests import passed_on
 from harness.qtest.finding import Finding
 from harness.qtest.player import replay
 from harness.qtest.trace import Trace, TraceError
@@ -93,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     fuzz_arguments.add_to(add("fuzz", _fuzz, text, scale, faulty))
     text = "put one fault after the other into each part, and see which scenario catches it"
     mutants_command.add_to(add("mutants", _mutants, text, guest), count_of)
+    text = "run all scenarios that apply to a system under test, and report which requirements it meets"
+    grade_command.add_to(add("grade", _grade, text, guest), count_of)
     _add_bench(commands, [common, guest])
     coverage = add("coverage", _coverage, "pages over what was executed of the host's C (flavour coverage)")
     coverage.add_argument("--reset", action="store_true", help="forget what was counted so far")
@@ -129,36 +133,7 @@ def _add_bench(
     text = "how fast AES-128-CBC is: our pair, what else a guest has, and the host (takes a second kernel)"
     crypto = benches.add_parser("crypto", help=text, description=text, parents=parents)
     crypto.set_defaults(run=_bench_crypto)
-    _add_crypto_options(crypto)
-
-
-def _add_crypto_options(crypto: argparse.ArgumentParser) -> None:
-    def read(what: str) -> Callable[[str], Any]:
-        def reader(text: str) -> Any:
-            # Here and not above: what only a measurement needs does not slow the other commands.
-            from harness.bench.crypto import options  # noqa: PLC0415
-
-            return getattr(options, what)(text)
-
-        return reader
-
-    crypto.add_argument("--quick", action="store_true", help="only what the ratios at the end need")
-    text = "how often everything is measured (default 5, with --quick 3)"
-    crypto.add_argument("--rounds", type=count_of, metavar="N", help=text)
-    text = "how long each contender runs in its turn (default 0.3)"
-    crypto.add_argument("--seconds", type=read("seconds"), metavar="S", help=text)
-    text = "of pair, reference-wire, virtio-crypto, aes-ni, aes-generic, devcrypto, openssl (default: all)"
-    crypto.add_argument("--only", type=read("contenders"), metavar="NAMES", help=text)
-    text = "bytes of an operation (default 16,256,4096,65536,1048576)"
-    crypto.add_argument("--sizes", type=read("sizes"), metavar="LIST", help=text)
-    text = "how many processes at once (default 1,2,4)"
-    crypto.add_argument("--processes", type=read("processes"), metavar="LIST", help=text)
-    text = "processors of the guest (default 2)"
-    crypto.add_argument("--guest-cpus", type=count_of, default=2, metavar="N", help=text)
-    text = "encrypt into other memory; otherwise in place, as openssl speed does"
-    crypto.add_argument("--apart", action="store_true", help=text)
-    crypto.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
-    crypto.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart (needs the extra 'bench')")
+    arguments.add_bench_crypto(crypto, count_of)
 
 
 def _artifacts(options: argparse.Namespace, kernel: str | None = None) -> Artifacts:
@@ -335,7 +310,7 @@ def _mutants(options: argparse.Namespace) -> int:
             # Status 1 says that one survived.
             print(f"harness: {error}", file=sys.stderr)
             return MISUSED
-    runner = Runner(mutants_command.passed_on(options))
+    runner = Runner(passed_on(options))
     report = mutants_command.try_all(chosen, runner, Progress(), options.n)
     Console().print(mutants_command.table(report), highlight=False)
     if options.json is not None:
@@ -343,6 +318,28 @@ def _mutants(options: argparse.Namespace) -> int:
     if not report.good:
         return FAILED
     return INTERRUPTED if report.interrupted else 0
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from harness.bench import outputs  # noqa: PLC0415 -- as above
+    from harness.grade.page import page  # noqa: PLC0415
+    from harness.grade.report import shown  # noqa: PLC0415
+
+    try:
+        for path in filter(None, (options.json, options.html)):
+            outputs.require_writable(path)
+        words = passed_on(options, "kernel")
+        grade = grade_command.Grader.of(options.file, words, Progress(), options.n).grade()
+    except SetupError as error:
+        # Status 1 says that a requirement is not met.
+        print(f"harness: {error}", file=sys.stderr)
+        return MISUSED
+    Console().print(shown(grade), highlight=False)
+    if options.json is not None:
+        outputs.write(options.json, grade.text())
+    if options.html is not None:
+        outputs.write(options.html, page(grade))
+    return grade_command.status_of(grade)
 
 
 def _coverage(options: argparse.Namespace) -> int:
@@ -367,9 +364,9 @@ def _clean(options: argparse.Namespace) -> int:
     return 0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0, 1 for a failure, 2 for wrong usage, 130 when interrupted."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(words)
     try:
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)

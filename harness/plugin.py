@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 
     from harness.sut.manifest import SutFile
 
-pytest_plugins = ("harness.fixtures", "harness.foreign_fixtures", "harness.sut_fixtures", "harness.gateways")
+pytest_plugins = (
+    "harness.fixtures",
+    "harness.foreign_fixtures",
+    "harness.sut_fixtures",
+    "harness.gateways",
+    "harness.grade.recorder",
+)
 
 ARTIFACTS = pytest.StashKey[Artifacts]()
 PROOF = pytest.StashKey[Proof]()

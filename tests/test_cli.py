@@ -23,7 +23,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert end.value.code == 0
     out = capsys.readouterr().out
-    for command in ("doctor", "build", "shell", "replay", "fuzz", "bench", "coverage", "clean"):
+    for command in ("doctor", "build", "shell", "replay", "fuzz", "grade", "bench", "coverage", "clean"):
         assert command in out
 
 
@@ -42,6 +42,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ["fuzz", "--most-findings", "0"],
         ["fuzz", "--jobs", "0"],
         ["fuzz", "--mutant", "none"],
+        ["grade"],
+        ["grade", "sut.toml", "-n", "0"],
         ["bench", "crypto", "--only", "nobody"],
         ["bench", "crypto", "--sizes", "100"],
     ],

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.mutants.outcome import Outcome, Report
-from harness.mutants.scenarios import InterruptedRunError, Runner
 from harness.mutants.trial import trial
+from harness.pytests import InterruptedRunError
 from harness.sut.mutants import Mutant, Part, known, option
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from harness.artifacts import Progress
+    from harness.mutants.scenarios import Runner
 
 
 def selection(text: str) -> list[Mutant]:
@@ -48,14 +49,6 @@ def chosen(only: Sequence[Sequence[Mutant]] | None) -> list[Mutant]:
     if only is None:
         return list(known().values())
     return list({mutant.name: mutant for mutants in only for mutant in mutants}.values())
-
-
-def passed_on(options: argparse.Namespace) -> list[str]:
-    """Return the words by which pytest is told what the command was told of builds and guests."""
-    names = ("cache_dir", "qemu_source", "jobs", "flavour", "accel", "timeout_scale")
-    given = {name: getattr(options, name) for name in names}
-    paths = {name: value.absolute() for name, value in given.items() if isinstance(value, Path)}
-    return [f"--{k.replace('_', '-')}={v}" for k, v in (given | paths).items() if v is not None]
 
 
 def try_all(mutants: Sequence[Mutant], runner: Runner, progress: Progress, jobs: int = 1) -> Report:

@@ -4,12 +4,6 @@
 from __future__ import annotations
 
 import ast
-import os
-import re
-import signal
-import subprocess
-import sys
-import threading
 import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -18,25 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from harness.artifacts import REPOSITORY
-from harness.errors import HarnessError, MachineError
+from harness.errors import MachineError
+from harness.pytests import FOLDER, Pytest, message_of, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FOLDER = "scenarios"
-MOST_SECONDS = 3600.0
-GRACE_SECONDS = 30.0
-MOST_CHARACTERS = 200
 _PASSED, _FAILED = 0, 1
-# How the plugin shows a failure of the machine: its kind, the place in the scenario, what was seen.
-_OF_THE_MACHINE = re.compile(r"\w+Error in \S+.* \(\w+\)")
-# How pytest begins the line that says why it did not even begin.
-_WHY = re.compile(r"_pytest\.outcomes\.Exit: |ERROR: |\S+: error: |E +")
-_PLACE = re.compile(r"\w+\.py:\d+: ")
-
-
-class InterruptedRunError(HarnessError):
-    """The run was told to stop."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +57,7 @@ class Runner:
     def __init__(self, options: Sequence[str]) -> None:
         """Run with options of the harness's own, such as where the cache is."""
         self._options = tuple(options)
-        self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[str]] = set()
-        self._stopped = False
+        self._program = Pytest()
 
     def prepare(self, scenarios: Sequence[str], mutant: str) -> float:
         """Build what scenarios need, without running them; return how long it took, in seconds.
@@ -101,75 +81,21 @@ class Runner:
 
     def stop(self) -> None:
         """End what runs, and start nothing any more."""
-        with self._lock:
-            self._stopped = True
-            for process in self._running:
-                process.send_signal(signal.SIGINT)
+        self._program.stop()
 
     def _pytest(self, words: Sequence[str], mutant: str, doing: str) -> Run:
         with TemporaryDirectory() as folder:
             report = Path(folder) / "report.xml"
-            quick = ["-q", "-p", "no:cacheprovider", "--no-header", f"--junitxml={report}"]
-            command = [sys.executable, "-m", "pytest", *quick, f"--mutant={mutant}", *self._options]
+            quick = ["-q", "--no-header", f"--junitxml={report}", f"--mutant={mutant}", *self._options]
             begun = time.monotonic()
-            status, said = self._to_its_end([*command, *words], doing)
+            ended = self._program.run([*quick, *words], doing)
             seconds = time.monotonic() - begun
-            if status == _PASSED:
+            if ended.status == _PASSED:
                 return Run(None, seconds)
-            failure = first_failure(report) if status == _FAILED else None
+            failure = first_failure(report) if ended.status == _FAILED else None
         if failure is None:
-            raise MachineError(doing, reason_of(said) or f"pytest ended with {status}")
+            raise MachineError(doing, reason_of(ended.said) or f"pytest ended with {ended.status}")
         return Run(failure, seconds)
-
-    def _to_its_end(self, command: Sequence[str], doing: str) -> tuple[int, str]:
-        """Return the status and what was said on both outputs."""
-        ours = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-        ours["PYTHONPATH"] = os.pathsep.join(filter(None, (str(REPOSITORY), ours.get("PYTHONPATH"))))
-        with self._lock:
-            if self._stopped:
-                raise InterruptedRunError(doing, "interrupted")
-            # A group of its own: Ctrl-C is ours, and we tell it.
-            process = subprocess.Popen(
-                command,
-                cwd=REPOSITORY / FOLDER,
-                env=ours,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                process_group=0,
-            )
-            self._running.add(process)
-        try:
-            said, _ = process.communicate(timeout=MOST_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            raise MachineError(doing, f"pytest did not end within {MOST_SECONDS:.0f} s") from error
-        finally:
-            with self._lock:
-                self._running.discard(process)
-            _end(process)
-        if self._stopped:
-            raise InterruptedRunError(doing, "interrupted")
-        return process.returncode, said
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a program that may have ended: first asked to, so that it tidies up."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def reason_of(said: str) -> str:
-    """Return the line of pytest's words that says why it ran nothing."""
-    lines = [line.strip(" !") for line in said.splitlines() if line.strip(" !")]
-    telling = [line for line in lines if _WHY.match(line)] or lines[-1:]
-    return _WHY.sub("", telling[-1]) if telling else ""
 
 
 def first_failure(report: Path) -> Failure | None:
@@ -187,18 +113,6 @@ def first_failure(report: Path) -> Failure | None:
                 name = case.get("name", "")
                 return Failure(f"{file}.py::{name}", message_of(text), rule_of(f"{file}.py", name), text)
     return None
-
-
-def message_of(text: str) -> str:
-    """Return the line of a failure that says what is wrong."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if lines and _OF_THE_MACHINE.fullmatch(lines[0].removeprefix("failed on setup with ").strip('"')):
-        lines = [line for line in lines[1:] if not _PLACE.match(line)] or lines
-    if not lines:
-        return ""
-    # What an assertion compares is a number; where it comes from tells more.
-    whence = f" {lines[1]}" if lines[1:] and lines[1].startswith("+  where") else ""
-    return " ".join((lines[0].removeprefix("AssertionError: ") + whence).split())[:MOST_CHARACTERS]
 
 
 def rule_of(file: str, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.artifacts import REPOSITORY
 from harness.errors import HarnessError
 from harness.mutants.outcome import Outcome, Verdict
-from harness.mutants.scenarios import FOLDER, InterruptedRunError
+from harness.pytests import FOLDER, InterruptedRunError
 
 if TYPE_CHECKING:
     from harness.mutants.scenarios import Failure, Runner

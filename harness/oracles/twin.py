@@ -44,7 +44,13 @@ class CryptodevFile(Protocol):
         """CIOCGSESSINFO."""
 
 
-def same_answer(call: str, real: Answer, model: Answer, before: bytes | None = None) -> None:
+def same_answer(
+    call: str,
+    real: Answer,
+    model: Answer,
+    before: bytes | None = None,
+    source: bytes | Pointer | None = None,
+) -> None:
     """Compare two answers; an assertion names the call and the first difference.
 
     Args:
@@ -52,6 +58,7 @@ def same_answer(call: str, real: Answer, model: Answer, before: bytes | None = N
         real, model: what they said.
         before: what the destination held, where that is not :data:`FILL`: a result that is the same as that
             looks as if nothing had been written.
+        source: what was to be worked on: a result that is just that is told as such.
     """
     assert real.errno == model.errno, f"{call}: errno {real.errno}, the model says {model.errno}"
     if real.errno:
@@ -60,19 +67,27 @@ def same_answer(call: str, real: Answer, model: Answer, before: bytes | None = N
     found = real.dst
     if found is None:
         found = (bytes([FILL]) * len(expected) if before is None else before)[: len(expected)]
-    assert found == expected, f"{call}: other bytes than the model's"
+    assert found == expected, f"{call}: other bytes than the model's{_likeness(found, source, real)}"
     assert real.mac == model.mac, f"{call}: other digest than the model's"
     assert real.length == model.length, f"{call}: length {real.length}, the model says {model.length}"
     assert real.tag == model.tag, f"{call}: other tag than the model's"
     assert real.info == model.info, f"{call}: {real.info}, the model says {model.info}"
 
 
+def _likeness(found: bytes, source: bytes | Pointer | None, real: Answer) -> str:
+    """Return what a wrong result is, where that can be told."""
+    if found == source:
+        return ": the source itself"
+    return ": nothing was written" if real.dst is None else ""
+
+
 def _same_iv(call: str, given: bytes | Pointer, real: Answer, model: Answer) -> None:
     """Compare what is at ``*iv``: the real one tells it when it changed, the model whenever it was copied."""
     if isinstance(given, bytes):
         written = model.iv or b""
+        seen = ": it is as it was" if real.iv is None else ": it was to stay" if not written else ""
         assert (real.iv or given) == written + given[len(written) :], (
-            f"{call}: other IV at *iv than the model's"
+            f"{call}: other IV at *iv than the model's{seen}"
         )
 
 
@@ -154,7 +169,7 @@ class Twin:
             assert isinstance(src, bytes), "an overlap wants a source"
             fill = bytes([FILL]) * len(src)
             before = (src + fill)[overlap:] if overlap >= 0 else (fill + src)[len(src) + overlap :]
-        same_answer(call, real, model, before)
+        same_answer(call, real, model, before, src)
         _same_iv(call, iv, real, model)
         return real
 
@@ -186,7 +201,7 @@ class Twin:
             tag_len=tag_len, flags=flags, in_place=in_place,
         )  # fmt: skip
         call = f"CIOCAUTHCRYPT op {op} length {length} flags {flags:#x} tag_len {tag_len}"
-        same_answer(call, real, model, None)
+        same_answer(call, real, model, None, src)
         _same_iv(call, iv, real, model)
         return real
 

@@ -17,15 +17,13 @@ from harness.mutants import command
 from harness.mutants.outcome import Outcome, Report, Verdict
 from harness.mutants.scenarios import (
     Failure,
-    InterruptedRunError,
     Run,
     Runner,
     first_failure,
-    message_of,
-    reason_of,
     rule_of,
 )
 from harness.mutants.trial import scenarios_of, trial
+from harness.pytests import InterruptedRunError, message_of, reason_of
 from harness.sut.mutants import Mutant, Part
 
 if TYPE_CHECKING:
