@@ -35,7 +35,7 @@ from harness.qtest.finding import Finding
 from harness.qtest.player import replay
 from harness.qtest.trace import Trace, TraceError
 from harness.room import Room, prove_accelerator
-from harness.sut import mutants
+from harness.sut import looking, mutants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     mutants_command.add_to(add("mutants", _mutants, text, guest), count_of)
     text = "run all scenarios that apply to a system under test, and report which requirements it meets"
     grade_command.add_to(add("grade", _grade, text, guest), count_of)
+    text = "look at a folder of sources, and write a first sut.toml for them into it"
+    looked = add("init-sut", _init_sut, text)
+    looked.add_argument("folder", type=Path, metavar="FOLDER", help="where the sources are")
     _add_bench(commands, [common, guest])
     coverage = add("coverage", _coverage, "pages over what was executed of the host's C (flavour coverage)")
     coverage.add_argument("--reset", action="store_true", help="forget what was counted so far")
@@ -340,6 +343,13 @@ def _grade(options: argparse.Namespace) -> int:
     if options.html is not None:
         outputs.write(options.html, page(grade))
     return grade_command.status_of(grade)
+
+
+def _init_sut(options: argparse.Namespace) -> int:
+    path = looking.write(options.folder)
+    print(path.read_text(), end="")
+    print(f"# written to {path}; next: python -m harness grade {path}")
+    return 0
 
 
 def _coverage(options: argparse.Namespace) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Devices that others wrote for the QEMU of their time are built as they are, and tell what they are asked."""
+"""Devices that others wrote for the QEMU of their time are built as they are, and answer."""
 
 import json
 import struct
