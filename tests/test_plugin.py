@@ -18,7 +18,7 @@ def _config(kernel: KernelKind, gone: list[Any]) -> Any:
 
     hook = SimpleNamespace(pytest_deselected=left_out)
     artifacts = SimpleNamespace(settings=SimpleNamespace(kernel=kernel))
-    return SimpleNamespace(stash={plugin.ARTIFACTS: artifacts}, hook=hook)
+    return SimpleNamespace(stash={plugin.ARTIFACTS: artifacts, plugin.SUT: None}, hook=hook)
 
 
 def _item(*fixtures: str, kernel: str = "") -> Any:
