@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Devices that others wrote for the QEMU of their time are built as they are, and tell what they are asked."""
+"""Devices that others wrote for the QEMU of their time are built as they are, and tell what is asked."""
 
 import json
 import struct
@@ -148,6 +148,15 @@ def test_a_device_for_2_0_with_a_wire_of_its_own(builder, start, tap):
 def test_its_own_part_for_pci_is_taken(builder):
     """A device that has its own part for PCI is modern there, with its properties."""
     assert "1af4:104d" in info_pci(builder.get(device=OTHER), f"{OTHER.pci},chatty=1")
+
+
+def test_a_device_that_saves_nothing_is_restored(builder, start):
+    """A device that knows nothing of being saved goes on with the ring that it had."""
+    driver = Cryptodev(start(builder.get(device=OLD), OLD.type))
+    driver.bring_up()
+    driver.open()
+    driver.machine.restore(driver.machine.save())
+    driver.close(driver.open())
 
 
 def test_sources_that_do_not_compile_are_a_finding(builder):
