@@ -163,9 +163,9 @@ def test_a_device_can_be_taken_out(builder, device):
     """A device whose end expects a place for an error can be put in and taken out while QEMU runs."""
     said = f"device_add {device.pci},id=it,bus=port", "qom-list /machine/peripheral", "device_del it"
     answers = monitor(
-        builder.get(device=device), "pcie-root-port,id=port", *said, "qom-list /machine/peripheral"
+        builder.get(device=device), "pcie-root-port,id=place", *said, "qom-list /machine/peripheral"
     )
-    assert answers.count("port (child<pcie-root-port>)") == 2
+    assert answers.count("place (child<pcie-root-port>)") == 2
     assert answers.count(f"it (child<{device.pci}>)") == 1
 
 
