@@ -161,7 +161,7 @@ def test_its_own_part_for_pci_is_taken(builder):
 @pytest.mark.parametrize("device", [OLD, OTHER], ids=["3.0", "2.0"])
 def test_a_device_can_be_taken_out(builder, device):
     """A device whose end expects a place for an error can be put in and taken out while QEMU runs."""
-    said = f"device_add {device.pci},id=it,bus=port", "qom-list /machine/peripheral", "device_del it"
+    said = f"device_add {device.pci},id=it,bus=place", "qom-list /machine/peripheral", "device_del it"
     answers = monitor(
         builder.get(device=device), "pcie-root-port,id=place", *said, "qom-list /machine/peripheral"
     )
