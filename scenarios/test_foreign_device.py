@@ -77,12 +77,20 @@ def shown(*buffers):
     return [{"len": len(data), "data": data[:64].hex()} for data in buffers]
 
 
+def monitor(qemu, device, *said):
+    """Return what QEMU's monitor answers in a machine that has ``device``, whose processor does not run."""
+    command = [qemu.binary, "-L", qemu.firmware, "-machine", "q35", "-accel", "qtest", "-nodefaults"]
+    # Where no guest runs, a device goes at once out of a slot that the bridge itself sees to.
+    command += ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
+    command += ["-display", "none", "-monitor", "stdio", "-device", device]
+    words = "".join(f"{line}\n" for line in (*said, "quit"))
+    done = subprocess.run(command, input=words, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 def info_pci(qemu, device):
     """Return what QEMU's monitor says of its PCI devices, one of which is ``device``."""
-    command = [qemu.binary, "-L", qemu.firmware, "-machine", "q35", "-accel", "qtest", "-nodefaults"]
-    command += ["-display", "none", "-monitor", "stdio", "-device", device]
-    done = subprocess.run(command, input="info pci\nquit\n", capture_output=True, text=True, check=True)
-    return done.stdout
+    return monitor(qemu, device, "info pci")
 
 
 def test_a_device_for_3_0_answers_as_the_model_does(builder, start, tap):
@@ -148,6 +156,26 @@ def test_a_device_for_2_0_with_a_wire_of_its_own(builder, start, tap):
 def test_its_own_part_for_pci_is_taken(builder):
     """A device that has its own part for PCI is modern there, with its properties."""
     assert "1af4:104d" in info_pci(builder.get(device=OTHER), f"{OTHER.pci},chatty=1")
+
+
+@pytest.mark.parametrize("device", [OLD, OTHER], ids=["3.0", "2.0"])
+def test_a_device_can_be_taken_out(builder, device):
+    """A device whose end expects a place for an error can be put in and taken out while QEMU runs."""
+    said = f"device_add {device.pci},id=it,bus=place", "qom-list /machine/peripheral", "device_del it"
+    answers = monitor(
+        builder.get(device=device), "pcie-root-port,id=place", *said, "qom-list /machine/peripheral"
+    )
+    assert answers.count("place (child<pcie-root-port>)") == 2
+    assert answers.count(f"it (child<{device.pci}>)") == 1
+
+
+def test_a_device_that_saves_nothing_is_restored(builder, start):
+    """A device that knows nothing of being saved goes on with the ring that it had."""
+    driver = Cryptodev(start(builder.get(device=OLD), OLD.type))
+    driver.bring_up()
+    driver.open()
+    driver.machine.restore(driver.machine.save())
+    driver.close(driver.open())
 
 
 def test_sources_that_do_not_compile_are_a_finding(builder):

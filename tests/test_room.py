@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import room
+from harness.artifacts import Replaced
 from harness.errors import GuestPanicError
 from harness.machine import Accelerator, KernelLog, Proof
 from harness.machine.lifeline import Lifeline
@@ -57,7 +58,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Snapsh
         make(tmp_path)
         return tmp_path
 
-    artifacts: Any = SimpleNamespace(guest=guest)
+    artifacts: Any = SimpleNamespace(guest=guest, replaced=lambda: Replaced(None, None))
     monkeypatch.setattr(room, "VirtualMachine", Machine)
     monkeypatch.setattr(room, "machine_config", lambda *_, **__: SimpleNamespace(memory_mib=256))
     monkeypatch.setattr(room, "machine_key", lambda _: "key")

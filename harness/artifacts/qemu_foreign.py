@@ -35,6 +35,8 @@ _INCLUDED = re.compile(r'^(\s*#\s*include\s*")([^"]+)"', re.MULTILINE)
 _FAILED = re.compile(
     r"^FAILED: (?:\[code=\d+\] )?(\S+)[^\n]*\n(.*?)(?=^\[\d+/\d+\]|^FAILED: |\Z)", re.MULTILINE | re.DOTALL
 )
+# What a path in the work tree begins with, as ninja's compilers say it.
+_OF_THE_TREE = re.compile(r"(?:\S*/qemu-[0-9a-f]{16}|\.\.)/src/")
 _LISTED = re.compile(r'^name "([^"]+)"', re.MULTILINE)
 # As QEMU compiles what knows its target.
 _TARGET = (
@@ -215,7 +217,7 @@ def finding(device: DeviceSources, output: str, log: str) -> DoesNotBuildError |
     for target, said in _FAILED.findall(output):
         # All the rest is QEMU as it is, and links when the device is ours.
         if f"lib{LIBRARY}.a.p/" in target or "/" not in target:
-            text = said
+            text = _OF_THE_TREE.sub("", said)
             for number, folder in enumerate(device.include):
                 text = re.sub(rf"[^\s:]*{OUR_FOLDER}/include-{number}/", f"{folder.name}/", text)
             found = first_error(WHAT, text, f"{OUR_FOLDER}/{THEIRS}", log)

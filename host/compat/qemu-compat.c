@@ -7,7 +7,6 @@
  * table, and functions of ours with today's arguments take their places.
  */
 
-#define HARNESS_WIRETAP_INSIDE
 #include "qemu/osdep.h"
 
 #include "hw/pci/pci.h"
@@ -25,6 +24,11 @@
 
 #define LOW_BITS 0xffffffffULL
 
+/* 10.1: set_status can fail */
+#define SET_STATUS_RETURNS \
+    (QEMU_VERSION_MAJOR > 10 || \
+     (QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR >= 1))
+
 /* What a class of theirs has; NULL: it has none of its own. */
 typedef struct Hooks {
     void (*unrealize)(DeviceState *dev, Error **errp);
@@ -32,6 +36,7 @@ typedef struct Hooks {
     uint64_t (*get_features)(VirtIODevice *vdev, uint64_t features,
                              Error **errp);
     uint64_t (*bad_features)(VirtIODevice *vdev);
+    void (*set_status)(VirtIODevice *vdev, uint8_t status);
     CompatVirtioPCIClass pci;
 } Hooks;
 
@@ -120,6 +125,14 @@ static uint64_t bad_features(VirtIODevice *vdev)
     return FIND(vdev, bad_features)(vdev) & LOW_BITS;
 }
 
+#if SET_STATUS_RETURNS
+static int set_status(VirtIODevice *vdev, uint8_t status)
+{
+    FIND(vdev, set_status)(vdev, status);
+    return 0;
+}
+#endif
+
 /* Old devices have no legacy id that today's QEMU knows of. */
 static void pci_realize(VirtIOPCIProxy *proxy, Error **errp)
 {
@@ -192,6 +205,12 @@ static void class_init(ObjectClass *klass, void *data)
         hooks->bad_features = vdc->bad_features;
         vdc->bad_features = bad_features;
     }
+#if SET_STATUS_RETURNS
+    if (vdc && vdc->set_status != vdc_before.set_status) {
+        hooks->set_status = (void *)vdc->set_status;
+        vdc->set_status = set_status;
+    }
+#endif
     if (vdc && !dc->vmsd) {
         supply_vmstate(dc, object_class_get_name(klass));
     }
@@ -220,12 +239,14 @@ Type compat_type_register(const TypeInfo *info)
     TypeInfo *today = g_memdup2(info, sizeof(*info));
     Registered *type = g_new0(Registered, 1);
 
-    type->class_init = info->class_init;
-    type->class_base_init = info->class_base_init;
+    /* 10.1: the data is const */
+    type->class_init = (void *)info->class_init;
+    type->class_base_init = (void *)info->class_base_init;
     type->data = (void *)info->class_data;
     today->class_data = type;
-    today->class_init = class_init;
-    today->class_base_init = info->class_base_init ? class_base_init : NULL;
+    today->class_init = (void *)class_init;
+    today->class_base_init =
+        info->class_base_init ? (void *)class_base_init : NULL;
     if (g_strcmp0(info->parent, TYPE_VIRTIO_PCI) == 0 && !info->interfaces) {
         today->interfaces = interfaces;
     }

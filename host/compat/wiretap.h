@@ -9,6 +9,7 @@
 #ifndef HARNESS_WIRETAP_H
 #define HARNESS_WIRETAP_H
 
+#include "qemu/osdep.h"
 #include "hw/virtio/virtio.h"
 
 void *wiretap_pop(VirtQueue *vq, size_t size);

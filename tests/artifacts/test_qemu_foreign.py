@@ -173,6 +173,9 @@ def test_what_is_said_against_them(tmp_path: Path) -> None:
     header = finding(device, said(library, f"/b/src/{OUR_FOLDER}/include-0/a.h:7:1: error: bad"), "log")
     assert header is not None
     assert header.file == "inc/a.h"
+    qemus = finding(device, said(library, f"/c/work/qemu-{'0a' * 8}/src/include/a.h:7:1: error: bad"), "log")
+    assert qemus is not None
+    assert qemus.file == "include/a.h"
     linked = finding(device, said("qemu-system-x86_64", "a.c:(.text+0x1): undefined reference to `f'"), "log")
     assert linked is not None
     assert linked.message == "undefined reference to `f'"
