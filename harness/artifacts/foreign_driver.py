@@ -211,7 +211,7 @@ class ForeignDriverBuilder:
     ) -> None:
         # Paths of this machine would make each build a different one.
         places = {copy: "driver", kernel.headers.parent: "kernel", source_folder("guest"): "guest"}
-        places |= {folder: "include" for folder in sources.include}
+        places |= dict.fromkeys(sources.include, "include")
         maps = [f"-ffile-prefix-map={place}={name}" for place, name in places.items()]
         arguments = [
             f"M={copy}",
