@@ -79,6 +79,15 @@ def test_it_compiles_unedited(artifacts, built, name, module):
         looking.get(DriverSources(folder=sources.folder, defines=("ANOTHER",)), artifacts.kernel())
 
 
+def test_the_virtio_id_is_the_authors_or_the_one_that_is_said(artifacts, built):
+    """An id in the sources counts; those that expect it in the kernel's headers get 30, or what is said."""
+    assert b"virtio:d0000000Dv" in built("otherwire").module.read_bytes()
+    assert b"virtio:d0000001Ev" in built("old").module.read_bytes()
+    builder = ForeignDriverBuilder(Store(artifacts.settings.cache_dir, Progress()), artifacts.settings.jobs)
+    sources = DriverSources(folder=FOREIGN / "old" / "guest", defines=("HARNESS_VIRTIO_ID=13",))
+    assert b"virtio:d0000000Dv" in builder.get(sources, artifacts.kernel()).module.read_bytes()
+
+
 def test_what_does_not_compile_is_told_by_file_and_line(built):
     """A type that does not exist: the error names the file, from the author's folder on, and the line."""
     with pytest.raises(DoesNotBuildError) as caught:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Somebody else's kernel module, built for the guest's kernel from sources that stay as they are.
 
-Sources for Linux 3.x and 4.x get what has changed since from ``guest/compat``.
+Sources for Linux 3.x and 4.x get what has changed since from ``guest/compat``.  Where they take the virtio id
+from the kernel's headers, the macro ``HARNESS_VIRTIO_ID`` says another one than 30.
 """
 
 from __future__ import annotations

@@ -342,4 +342,5 @@ static void __exit cleanup(void)
 
 module_init(init);
 module_exit(cleanup);
+MODULE_DEVICE_TABLE(virtio, ids);
 MODULE_LICENSE("GPL");
