@@ -169,7 +169,7 @@ class Grader:
     def _all(self, verdicts: Path, known: Known) -> str:
         """Run all that was collected; return why that ended early, if it did."""
         if not known.scenarios:
-            return ""
+            return "no scenario applies"
         doing = f"grading {self.manifest.name}"
         with self.progress.step(doing, at_once=True) as step:
             words = [str(REPOSITORY / FOLDER), *self._words(verdicts), *self._at_once()]
@@ -179,7 +179,8 @@ class Grader:
     def _half(self, half: str, verdicts: Path, failures: Sequence[Result], known: Known) -> None:
         """Run what failed with one half of the pair."""
         doing = f"trying the {half} alone"
-        names = [str(REPOSITORY / result.scenario.name) for result in failures]
+        known.scenarios |= {result.scenario.name: result.scenario for result in failures}
+        names = [str(REPOSITORY / name) for name in known.scenarios]
         with self.progress.step(doing, at_once=True) as step:
             words = [*names, f"--half={half}", *self._words(verdicts), *self._at_once()]
             ended = self._followed(words, doing, known, Tail(verdicts), step)

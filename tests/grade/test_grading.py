@@ -146,6 +146,12 @@ def test_a_half_that_cannot_be_tried_is_told() -> None:
     assert grade.failures[0].at_fault == "Their device fails with our driver too."
 
 
+def test_what_nothing_applies_to_does_not_pass() -> None:
+    program = FakeProgram(collected=Says(status=5))
+    grade, _ = _graded(program)
+    assert (len(program.ran), grade.ended, status_of(grade)) == (1, "no scenario applies", 1)
+
+
 def test_what_does_not_build() -> None:
     program = FakeProgram(Says([], 3, BUILD))
     grade, told = _graded(program)
