@@ -55,12 +55,20 @@ class Wishes:
         at_most: an end reads at most so many bytes at a time.
         without_device: the end that finds no crypto device; the other one does.
         meet: wait until both ends say that they have met.
+        piped: lines that the client reads from a pipe; its output is a terminal, as usual.
     """
 
     cut_behind: int | None = None
     at_most: int | None = None
     without_device: str = ""
     meet: bool = True
+    piped: str = ""
+
+    def typed(self, end: str, command: list[str]) -> list[str]:
+        """Return a command as it is to be started: with a pipe to read from, if an end is to have one."""
+        if end != "client" or not self.piped:
+            return command
+        return ["sh", "-c", 'printf "%s\\n" "$0" | "$@"', self.piped, *command]
 
     def shim(self, end: str) -> dict[str, str]:
         """Return the variables of ``guest/chatshim`` that make it so for an end."""
@@ -122,6 +130,7 @@ def chat_on_host(
         command = spec.end(name).started(
             str(program or spec.end(name).command[0]), host=LOOPBACK, port=spec.port, device=_HOST_DEVICE
         )
+        command = wishes.typed(name, command)
         preloaded = ":".join([str(programs.shim), *device])
         terminal = HostTerminal(command, LD_PRELOAD=preloaded, **wishes.shim(name), **more)
         terminal.timeout = ANSWER_SECONDS
@@ -198,6 +207,7 @@ def chat_in_guest(
     def start(name: str) -> ChatEnd:
         program = spec.end(name).command[0] if programs.end(name) is None else f"{_GUEST_FOLDER}/{name}"
         command = spec.end(name).started(program, host=LOOPBACK, port=spec.port, device=device)
+        command = wishes.typed(name, command)
         terminal = stack.enter_context(machine.terminal(_kept(name, command, wishes.shim(name))))
         terminal.timeout = ANSWER_SECONDS
         return _end(spec, name, terminal, lambda: _kill_there(machine, name))
