@@ -15,6 +15,7 @@ from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
 from harness.room import Room, prove_accelerator
 from harness.sut import mutants
+from harness.sut.chat_spec import BUNDLED_CHAT, ChatSpec
 from harness.sut.programs import PROGRAMS_VARIABLE, programs_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ PROOF = pytest.StashKey[Proof]()
 SCALE = pytest.StashKey[float]()
 PROGRAMS = pytest.StashKey[list[Path]]()
 """The user's own programs for /dev/crypto."""
+CHAT = pytest.StashKey[ChatSpec]()
+"""The chat under test."""
 TOLD = pytest.StashKey[bool]()
 """Set for a test whose failure has already been told as one of the machine's."""
 
@@ -81,6 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         config.stash[SCALE] = config.getoption("--timeout-scale") or timeout_scale()
         config.stash[PROGRAMS] = programs_of(config.getoption("--programs"))
+        config.stash.setdefault(CHAT, BUNDLED_CHAT)
         mutant = config.getoption("--mutant")
         changes = mutant.changes() if mutant else NOTHING
     except HarnessError as error:

@@ -40,13 +40,14 @@ def held(inner_run):
             import tomllib
             from pathlib import Path
             import pytest
+            from harness.plugin import CHAT
             from harness.sut.chat_spec import ChatSpec
 
-            @pytest.fixture(scope="session")
-            def chat_spec():
+            @pytest.hookimpl(trylast=True)
+            def pytest_configure(config):
                 path = Path({str(manifest)!r})
                 table = tomllib.loads(path.read_text())["chat"] | {{"where": {where!r}}}
-                return ChatSpec.from_table(table, path.parent, f"{{path.name}}, [chat]")
+                config.stash[CHAT] = ChatSpec.from_table(table, path.parent, f"{{path.name}}, [chat]")
             """
         chosen = [f"{REQUIREMENTS}::{test}" for test in tests] or [str(REQUIREMENTS)]
         run = inner_run(source, "-p", "test_inner", *chosen)

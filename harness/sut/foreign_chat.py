@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pexpect
 import psutil
 
 from harness.errors import MachineError
 from harness.machine.deadlines import SLICE
-from harness.sut.chat import Chat, ChatEnd
+from harness.sut.chat import Chat, ChatEnd, told
 from harness.sut.chat_build import ENDS
 from harness.sut.chat_relay import RelayWire
 from harness.sut.chat_spec import Turns
@@ -98,8 +98,13 @@ def _end(spec: ChatSpec, name: str, terminal: Terminal, killer: Callable[[], Non
 
 def _chat(client: ChatEnd, server: ChatEnd, wire: Wire, wishes: Wishes) -> Chat:
     if wishes.meet:
-        client.starts()
-        server.starts()
+        for end in (client, server):
+            try:
+                end.starts()
+            except pexpect.ExceptionPexpect as error:
+                raise MachineError(
+                    f"waiting for the chat's {end.name} to meet the other", told(error)
+                ) from error
     return Chat(client, server, wire)
 
 
@@ -108,7 +113,12 @@ def _chat(client: ChatEnd, server: ChatEnd, wire: Wire, wishes: Wishes) -> Chat:
 
 @contextmanager
 def chat_on_host(
-    spec: ChatSpec, programs: ChatPrograms, device: Sequence[str], wishes: Wishes | None = None
+    spec: ChatSpec,
+    programs: ChatPrograms,
+    environment: Mapping[str, str],
+    wishes: Wishes | None = None,
+    *,
+    scale: float = 1.0,
 ) -> Iterator[Chat]:
     """Hold a conversation between two programs on this machine, with a relay between them.
 
@@ -117,8 +127,9 @@ def chat_on_host(
     Args:
         spec: the chat.
         programs: its programs.
-        device: libraries to preload for there to be a ``/dev/crypto``.
+        environment: what they are started with: ``devcrypto.environment(programs.shim)``.
         wishes: what it is to be like.
+        scale: by what the deadlines are multiplied.
 
     Raises:
         NotListeningError: the server has ended, or does not listen.
@@ -131,9 +142,8 @@ def chat_on_host(
             str(program or spec.end(name).command[0]), host=LOOPBACK, port=spec.port, device=_HOST_DEVICE
         )
         command = wishes.typed(name, command)
-        preloaded = ":".join([str(programs.shim), *device])
-        terminal = HostTerminal(command, LD_PRELOAD=preloaded, **wishes.shim(name), **more)
-        terminal.timeout = ANSWER_SECONDS
+        terminal = HostTerminal(command, **environment, **wishes.shim(name), **more)
+        terminal.timeout = ANSWER_SECONDS * scale
         # The terminal keeps what is typed early.
         terminal.delaybeforesend = None
         stack.enter_context(terminal)
@@ -141,7 +151,7 @@ def chat_on_host(
 
     with ExitStack() as stack:
         server = start("server", CHATSHIM_BIND="0")
-        wire = stack.enter_context(RelayWire(_listening(server), spec.frame_bytes))
+        wire = stack.enter_context(RelayWire(_listening(server, LISTEN_SECONDS * scale), spec.frame_bytes))
         client = start("client", CHATSHIM_CONNECT=str(wire.port))
         yield _chat(
             _end(spec, "client", client, lambda: _kill(client)),
@@ -151,9 +161,9 @@ def chat_on_host(
         )
 
 
-def _listening(server: HostTerminal) -> tuple[str, int]:
+def _listening(server: HostTerminal, seconds: float) -> tuple[str, int]:
     """Wait until a program listens, without connecting; return where: it may take one peer only."""
-    deadline = time.monotonic() + LISTEN_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             process = psutil.Process(server.pid)
@@ -174,6 +184,10 @@ def _listening(server: HostTerminal) -> tuple[str, int]:
 
 
 def _kill(terminal: HostTerminal) -> None:
+    """Kill a program, and those that it has started: some servers have one for each peer."""
+    for child in psutil.Process(terminal.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
     terminal.kill(signal.SIGKILL)
 
 
@@ -254,9 +268,4 @@ def _wait_listening(machine: VirtualMachine, port: int, server: ChatEnd) -> None
 
 
 def _kill_there(machine: VirtualMachine, name: str) -> None:
-    machine.succeed(f"kill -9 $(cat {_GUEST_FOLDER}/{name}.pid)")
-
-
-def preloaded(environment: Mapping[str, str]) -> list[str]:
-    """Return the libraries that an environment preloads, to be put behind others."""
-    return [name for name in environment.get("LD_PRELOAD", "").split(os.pathsep) if name]
+    machine.succeed(f"p=$(cat {_GUEST_FOLDER}/{name}.pid); kill -9 $p $(pgrep -P $p)")
