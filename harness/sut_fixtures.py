@@ -31,9 +31,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Let a test of the chat under test say what it needs: what is to be built is known before any begins."""
     names: list[str] = getattr(item, "fixturenames", [])
     if "chat_place" in names:
-        needed = "vm" if item.config.stash[plugin.CHAT].where is Where.GUEST else "devcrypto"
-        if needed not in names:
-            names.append(needed)
+        guest = item.config.stash[plugin.CHAT].where is Where.GUEST
+        needed = ("proof", "room", "vm") if guest else ("programs", "devcrypto")
+        names += [name for name in needed if name not in names]
 
 
 @pytest.fixture(scope="session")

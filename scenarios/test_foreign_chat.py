@@ -130,6 +130,36 @@ def test_plaintext_that_is_said_to_be_encrypted(held):
     assert "frame 0 carries its message unencrypted" in output
 
 
+@pytest.mark.parametrize("where", ["host", "guest"])
+def test_a_server_that_does_not_listen(held, old_chat, where):
+    """A server that ends before anybody can connect is told with its status and its last words."""
+    manifest = old_chat()
+    source = manifest.with_name("server.c")
+    source.write_text('#include <stdio.h>\nint main() { puts("not today"); return 3; }\n')
+    status, output = held(manifest, "test_each_hears_the_other", where=where)
+    assert status == 1, output
+    assert "waiting for the chat's server to listen: it ended with status 3" in output
+    assert "| not today" in output
+    source.write_text(
+        '#include <stdio.h>\nint main() { puts("some day"); fflush(stdout); for (;;) getchar(); }\n'
+    )
+    status, output = held(manifest, "test_each_hears_the_other", where=where)
+    assert status == 1, output
+    assert "waiting for the chat's server to listen: it listens to no port" in output
+    assert "| some day" in output
+
+
+def test_programs_that_do_not_meet(held, old_chat):
+    """A greeting that never comes is told with what came instead."""
+    manifest = old_chat()
+    manifest.write_text(manifest.read_text().replace('"accepted"', '"welcome"'))
+    status, output = held(manifest, "test_each_hears_the_other")
+    assert status == 1, output
+    assert "waiting for the chat's server to meet the other: nothing more came while" in output
+    assert "welcome" in output
+    assert "accepted" in output
+
+
 def test_sources_that_do_not_compile(held, old_chat):
     """A chat that does not compile is told with the file and line of the first error."""
     manifest = old_chat()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.machine import VirtualMachine
+    from harness.machine.remote import Terminal as GuestTerminal
     from harness.sut.chat import Terminal, Wire
     from harness.sut.chat_build import ChatPrograms
     from harness.sut.chat_spec import ChatSpec
@@ -34,6 +35,7 @@ ANSWER_SECONDS = 10
 """How long a program may take for anything: each is something that takes milliseconds."""
 
 LISTEN_SECONDS = 15.0
+READ_SECONDS = 1.0
 LOOPBACK = "127.0.0.1"
 _HOST_DEVICE = "/dev/crypto"
 _GUEST_FOLDER = "/run/chat"
@@ -178,7 +180,8 @@ def _listening(server: HostTerminal, seconds: float) -> tuple[str, int]:
             status = server.exit_status()
             raise _not_listening(f"it ended with status {status}", str(server.before))
         if time.monotonic() > deadline:
-            raise _not_listening("it did not", str(server.before))
+            server.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=READ_SECONDS)
+            raise _not_listening("it listens to no port", str(server.before))
         # There is nothing to wait on for a socket of somebody else; its end is waited for meanwhile.
         time.sleep(SLICE / 10)
 
@@ -218,18 +221,21 @@ def chat_in_guest(
     wishes = wishes or Wishes()
     _install(machine, programs)
 
-    def start(name: str) -> ChatEnd:
+    def start(name: str) -> GuestTerminal:
         program = spec.end(name).command[0] if programs.end(name) is None else f"{_GUEST_FOLDER}/{name}"
         command = spec.end(name).started(program, host=LOOPBACK, port=spec.port, device=device)
         command = wishes.typed(name, command)
         terminal = stack.enter_context(machine.terminal(_kept(name, command, wishes.shim(name))))
         terminal.timeout = ANSWER_SECONDS
+        return terminal
+
+    def end(name: str, terminal: Terminal) -> ChatEnd:
         return _end(spec, name, terminal, lambda: _kill_there(machine, name))
 
     with GuestWire(machine, "lo", spec.port, spec.frame_bytes) as wire, ExitStack() as stack:
         server = start("server")
         _wait_listening(machine, spec.port, server)
-        yield _chat(start("client"), server, wire, wishes)
+        yield _chat(end("client", start("client")), end("server", server), wire, wishes)
 
 
 def _install(machine: VirtualMachine, programs: ChatPrograms) -> None:
@@ -249,7 +255,7 @@ def _kept(name: str, command: Sequence[str], shim: Mapping[str, str]) -> str:
     return f"cd {_GUEST_FOLDER}; sh -c {shlex.quote(inner)}; s=$?; echo $s >{name}.status; (exit $s)"
 
 
-def _wait_listening(machine: VirtualMachine, port: int, server: ChatEnd) -> None:
+def _wait_listening(machine: VirtualMachine, port: int, server: GuestTerminal) -> None:
     """Wait until something listens at a port of the guest, without connecting."""
     # What is not there (no IPv6) does no harm; for a socket of somebody else there is nothing to wait on.
     script = (
@@ -261,10 +267,10 @@ def _wait_listening(machine: VirtualMachine, port: int, server: ChatEnd) -> None
         f"timeout {LISTEN_SECONDS:.0f} sh -c {shlex.quote(script)}", timeout=LISTEN_SECONDS * 2
     )
     if done.status:
-        how = f"it listens to no port {port}"
-        if done.status == _GONE:
-            how = f"it ended with status {server.left()}"
-        raise _not_listening(how, getattr(server.terminal, "transcript", ""))
+        ended = done.status == _GONE
+        server.expect([pexpect.EOF] if ended else [pexpect.EOF, pexpect.TIMEOUT], timeout=READ_SECONDS)
+        how = f"it ended with status {server.exit_status()}" if ended else f"it listens to no port {port}"
+        raise _not_listening(how, server.transcript)
 
 
 def _kill_there(machine: VirtualMachine, name: str) -> None:
