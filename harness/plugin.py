@@ -26,6 +26,7 @@ from harness.machine.deadlines import positive, timeout_scale
 from harness.room import Room, prove_accelerator
 from harness.sut import mutants, selection
 from harness.sut.bundled import OurGuests, SystemUnderTest
+from harness.sut.chat_spec import BUNDLED_CHAT, ChatSpec
 from harness.sut.foreign import Guests, system_of
 from harness.sut.programs import PROGRAMS_VARIABLE, programs_of
 
@@ -49,6 +50,8 @@ SUT: pytest.StashKey[SutFile | None] = pytest.StashKey()
 """The manifest of what is under test; None: all of it is ours."""
 PROGRAMS = pytest.StashKey[list[Path]]()
 """The user's own programs for /dev/crypto."""
+CHAT = pytest.StashKey[ChatSpec]()
+"""The chat under test."""
 TOLD = pytest.StashKey[bool]()
 """Set for a test whose failure has already been told as one of the machine's."""
 
@@ -105,6 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
         mutant = config.getoption("--mutant")
         changes = mutant.changes() if mutant else NOTHING
         config.stash[SUT] = sut_file = selection.chosen(config)
+        config.stash.setdefault(CHAT, (sut_file.chat if sut_file else None) or BUNDLED_CHAT)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     worker = getattr(config, "workerinput", {}).get("workerid")

@@ -11,26 +11,35 @@ import pytest
 
 from harness import plugin
 from harness.errors import GuestPanicError, MachineError, QemuExitError
+from harness.sut.chat import told
 from harness.sut.chat_attempt import Attempt, attempt_without_device
 from harness.sut.chat_build import ChatPrograms, build
-from harness.sut.chat_spec import BUNDLED_CHAT, ChatSpec, Where
-from harness.sut.foreign_chat import Wishes, chat_in_guest, chat_on_host, preloaded
+from harness.sut.chat_spec import ChatSpec, Where
+from harness.sut.foreign_chat import Wishes, chat_in_guest, chat_on_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from harness.artifacts import Devcrypto, Programs
-    from harness.machine import VirtualMachine
+    from harness.machine import Proof, VirtualMachine
     from harness.sut.bundled import SystemUnderTest
     from harness.sut.chat import Chat
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let a test of the chat under test say what it needs: what is to be built is known before any begins."""
+    names: list[str] = getattr(item, "fixturenames", [])
+    if "chat_place" in names:
+        guest = item.config.stash[plugin.CHAT].where is Where.GUEST
+        needed = ("proof", "room", "vm") if guest else ("programs", "devcrypto")
+        names += [name for name in needed if name not in names]
 
 
 @pytest.fixture(scope="session")
 def chat_spec(pytestconfig: pytest.Config) -> ChatSpec:
     """Return what is to be known of the chat under test."""
-    file = pytestconfig.stash[plugin.SUT]
-    return (file.chat if file else None) or BUNDLED_CHAT
+    return pytestconfig.stash[plugin.CHAT]
 
 
 @pytest.fixture(scope="session")
@@ -62,9 +71,9 @@ def chat_place(
     It takes the fields of :class:`harness.sut.foreign_chat.Wishes`, and ``checked=True`` for programs that
     end where they write past the end of an object.
     """
+    scale = request.config.stash[plugin.SCALE]
     if chat_spec.where is Where.HOST:
         devcrypto: Devcrypto = request.getfixturevalue("devcrypto")
-        environment = devcrypto.environment()
     else:
         machine: VirtualMachine = request.getfixturevalue("vm")
         sut: SystemUnderTest = request.getfixturevalue("sut")
@@ -72,7 +81,8 @@ def chat_place(
     def converse(*, checked: bool = False, **wishes: Any) -> AbstractContextManager[Chat]:
         programs = chat_builds(checked=checked)
         if chat_spec.where is Where.HOST:
-            return chat_on_host(chat_spec, programs, preloaded(environment), Wishes(**wishes))
+            environment = devcrypto.environment(programs.shim)
+            return chat_on_host(chat_spec, programs, environment, Wishes(**wishes), scale=scale)
         return chat_in_guest(chat_spec, programs, machine, sut.node, Wishes(**wishes))
 
     return converse
@@ -93,7 +103,9 @@ def sut_chat(sut_chats: Callable[..., Chat]) -> Chat:
 
 @pytest.fixture
 def without_device(
-    chat_spec: ChatSpec, chat_place: Callable[..., AbstractContextManager[Chat]]
+    chat_spec: ChatSpec,
+    request: pytest.FixtureRequest,
+    chat_place: Callable[..., AbstractContextManager[Chat]],
 ) -> Callable[[str, str], Attempt]:
     """Return a function that has an end without a crypto device type a text, and tells what came of it.
 
@@ -101,7 +113,11 @@ def without_device(
     """
     if not chat_spec.encrypted:
         pytest.skip("the chat under test encrypts nothing, and needs no device")
-    return lambda end, text: attempt_without_device(chat_spec, chat_place, end, text)
+    slowness = request.config.stash[plugin.SCALE]
+    if chat_spec.where is Where.GUEST:
+        proof: Proof = request.getfixturevalue("proof")
+        slowness *= proof.accelerator.timeout_factor
+    return lambda end, text: attempt_without_device(chat_spec, chat_place, end, text, slowness)
 
 
 @pytest.fixture
@@ -118,25 +134,9 @@ def otherwise() -> Callable[[str], AbstractContextManager[None]]:
         except (GuestPanicError, QemuExitError):
             raise
         except (AssertionError, ValueError, pexpect.ExceptionPexpect, MachineError) as error:
-            raise AssertionError(f"{defect}; seen: {_seen(error)}") from error
+            raise AssertionError(f"{defect}; seen: {told(error)}") from error
 
     return blame
-
-
-def _seen(error: Exception) -> str:
-    """Return what an error says, without what pexpect says of itself."""
-    if isinstance(error, pexpect.TIMEOUT | pexpect.EOF):
-        kind = "nothing more came" if isinstance(error, pexpect.TIMEOUT) else "the program ended"
-        told = {}
-        for line in str(error).splitlines():
-            key, colon, value = line.partition(": ")
-            if colon:
-                told[key.strip()] = value.strip()
-        last = told.get("buffer (last 100 chars)", "''")
-        before = told.get("before (last 100 chars)", last)
-        wanted = ", ".join(value for key, value in told.items() if key.isdigit())
-        return f"{kind} while {wanted or 'output'} was waited for, the last was {before}"
-    return str(error)
 
 
 @pytest.fixture

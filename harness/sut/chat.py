@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import pexpect
+
 from harness.reference.chat import FAREWELL
 
 if TYPE_CHECKING:
@@ -40,6 +42,22 @@ class Wire(Protocol):
     @property
     def octets(self) -> bytes:
         """Every byte of every packet so far."""
+
+
+def told(error: Exception) -> str:
+    """Return what an error says, without what pexpect says of itself."""
+    if isinstance(error, pexpect.TIMEOUT | pexpect.EOF):
+        kind = "nothing more came" if isinstance(error, pexpect.TIMEOUT) else "the program ended"
+        parts = {}
+        for line in str(error).splitlines():
+            key, colon, value = line.partition(": ")
+            if colon:
+                parts[key.strip()] = value.strip()
+        last = parts.get("buffer (last 100 chars)", "''")
+        before = parts.get("before (last 100 chars)", last)
+        wanted = ", ".join(value for key, value in parts.items() if key.isdigit())
+        return f"{kind} while {wanted or 'output'} was waited for, the last was {before}"
+    return str(error)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,11 @@ class Attempt:
 
 
 def attempt_without_device(
-    spec: ChatSpec, start: Callable[..., AbstractContextManager[Chat]], end: str, text: str
+    spec: ChatSpec,
+    start: Callable[..., AbstractContextManager[Chat]],
+    end: str,
+    text: str,
+    slowness: float = 1.0,
 ) -> Attempt:
     """Have one end, which finds no crypto device, type a text at its prompt, if it ever shows one.
 
@@ -52,6 +56,7 @@ def attempt_without_device(
         start: begins a conversation; takes :class:`harness.sut.foreign_chat.Wishes`' fields.
         end: ``client`` or ``server``.
         text: what is typed.
+        slowness: by what :data:`SECONDS` are multiplied.
     """
     try:
         with start(without_device=end, meet=False) as chat:
@@ -62,7 +67,7 @@ def attempt_without_device(
                     chat.client.say(_OPENING)
             typed = _asked(speaker, text)
             opening = spec.frame(f"{_OPENING}\n") if end == "server" else None
-            return _what_came(chat, opening, typed)
+            return _what_came(chat, opening, SECONDS * slowness if typed else 0.0)
     except NotListeningError:
         return Attempt()
 
@@ -91,10 +96,10 @@ def _only_the_program(error: Exception) -> None:
         raise error
 
 
-def _what_came(chat: Chat, opening: bytes | None, typed: bool) -> Attempt:  # noqa: FBT001
-    deadline = time.monotonic() + (SECONDS if typed else 0)
+def _what_came(chat: Chat, opening: bytes | None, seconds: float) -> Attempt:
+    deadline = time.monotonic() + seconds
     while True:
         frames = [frame for frame in chat.wire.frames if frame != opening]
         if frames or time.monotonic() > deadline:
-            return Attempt(tuple(frames), chat.wire.octets, typed)
+            return Attempt(tuple(frames), chat.wire.octets, typed=seconds > 0)
         time.sleep(0.05)

@@ -23,7 +23,7 @@ PLACEHOLDERS = frozenset({"host", "port", "device"})
 DEVICE = "{device}"
 _KEY_BYTES = (16, 24, 32)
 _BLOCK_BYTES = 16
-_MOST_MESSAGE_BYTES = 1 << 16
+_LEAST_MESSAGE_BYTES, _MOST_MESSAGE_BYTES = 32, 1 << 16
 _MOST_TRIES = 1 << 16
 
 
@@ -47,9 +47,9 @@ class EndSpec:
 
     Attributes:
         sources: its C files, relative to the chat's folder; none where ``command`` starts what is there.
-        command: how it is started, ``{host}``, ``{port}`` and ``{device}`` filled in.  A first word with a
-            slash is a file of the chat's folder, or ``./client`` or ``./server``, as what is compiled is
-            called; one without is looked for by the shell.
+        command: how it is started, ``{host}``, ``{port}`` and ``{device}`` filled in.  The first word is
+            ``./client`` or ``./server`` for what is compiled, else a file of the chat's folder; only our own
+            programs are found without one.
         prompt: what is shown before what one types, literally; empty where there is no prompt.
         other: what is shown before what the other end said, literally.
         greeting: what it says, literally, when it has met the other end; empty where it says nothing.
@@ -157,7 +157,7 @@ class ChatSpec:
 
     @classmethod
     def from_table(cls, mapping: Mapping[str, object], folder: Path, where: str) -> Self:
-        """Read a manifest's ``[chat]``; ``docs`` has its keys.
+        """Read a manifest's ``[chat]``, whose keys are in ``docs/chat.md``.
 
         Args:
             mapping: the table, as tomllib gives it.
@@ -186,7 +186,9 @@ class ChatSpec:
         )
         table.text("device", DEVICE)
         encrypted = table.flag("encrypted", default=True)
-        message_bytes = table.number("message_bytes", ours.MESSAGE_BYTES, 2, _MOST_MESSAGE_BYTES)
+        message_bytes = table.number(
+            "message_bytes", ours.MESSAGE_BYTES, _LEAST_MESSAGE_BYTES, _MOST_MESSAGE_BYTES
+        )
         if encrypted and message_bytes % _BLOCK_BYTES:
             raise table.wrong("message_bytes", message_bytes, "whole blocks of 16 bytes, as it is encrypted")
         spec = cls(
@@ -223,9 +225,10 @@ def _command(table: Table, end: str, folder: Path) -> tuple[str, ...]:
             raise SetupError(f"reading {table.where}", f"there is neither {end} nor {key}: one is needed")
         device = table.text("device", DEVICE)
         return (program, device) if device else (program,)
-    if not (sources and command[0] == program) and not (folder / command[0]).is_file():
-        compiled = f", and {end} names no sources for it" if command[0] == program else ""
-        raise table.wrong(key, command[0], f"a program in {folder}{compiled}")
+    if sources and command[0] != program:
+        raise table.wrong(key, command[0], f"{program} as its first word, which is what {end} is compiled to")
+    if not sources and not (folder / command[0]).is_file():
+        raise table.wrong(key, command[0], f"a program in {folder}, as {end} names no sources to compile")
     return command
 
 

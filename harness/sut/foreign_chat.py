@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pexpect
 import psutil
 
 from harness.errors import MachineError
 from harness.machine.deadlines import SLICE
-from harness.sut.chat import Chat, ChatEnd
+from harness.sut.chat import Chat, ChatEnd, told
 from harness.sut.chat_build import ENDS
 from harness.sut.chat_relay import RelayWire
 from harness.sut.chat_spec import Turns
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.machine import VirtualMachine
+    from harness.machine.remote import Terminal as GuestTerminal
     from harness.sut.chat import Terminal, Wire
     from harness.sut.chat_build import ChatPrograms
     from harness.sut.chat_spec import ChatSpec
@@ -34,6 +35,7 @@ ANSWER_SECONDS = 10
 """How long a program may take for anything: each is something that takes milliseconds."""
 
 LISTEN_SECONDS = 15.0
+READ_SECONDS = 1.0
 LOOPBACK = "127.0.0.1"
 _HOST_DEVICE = "/dev/crypto"
 _GUEST_FOLDER = "/run/chat"
@@ -55,12 +57,20 @@ class Wishes:
         at_most: an end reads at most so many bytes at a time.
         without_device: the end that finds no crypto device; the other one does.
         meet: wait until both ends say that they have met.
+        piped: lines that the client reads from a pipe; its output is a terminal, as usual.
     """
 
     cut_behind: int | None = None
     at_most: int | None = None
     without_device: str = ""
     meet: bool = True
+    piped: str = ""
+
+    def typed(self, end: str, command: list[str]) -> list[str]:
+        """Return a command as it is to be started: with a pipe to read from, if an end is to have one."""
+        if end != "client" or not self.piped:
+            return command
+        return ["sh", "-c", 'printf "%s\\n" "$0" | "$@"', self.piped, *command]
 
     def shim(self, end: str) -> dict[str, str]:
         """Return the variables of ``guest/chatshim`` that make it so for an end."""
@@ -90,8 +100,13 @@ def _end(spec: ChatSpec, name: str, terminal: Terminal, killer: Callable[[], Non
 
 def _chat(client: ChatEnd, server: ChatEnd, wire: Wire, wishes: Wishes) -> Chat:
     if wishes.meet:
-        client.starts()
-        server.starts()
+        for end in (client, server):
+            try:
+                end.starts()
+            except pexpect.ExceptionPexpect as error:
+                raise MachineError(
+                    f"waiting for the chat's {end.name} to meet the other", told(error)
+                ) from error
     return Chat(client, server, wire)
 
 
@@ -100,7 +115,12 @@ def _chat(client: ChatEnd, server: ChatEnd, wire: Wire, wishes: Wishes) -> Chat:
 
 @contextmanager
 def chat_on_host(
-    spec: ChatSpec, programs: ChatPrograms, device: Sequence[str], wishes: Wishes | None = None
+    spec: ChatSpec,
+    programs: ChatPrograms,
+    environment: Mapping[str, str],
+    wishes: Wishes | None = None,
+    *,
+    scale: float = 1.0,
 ) -> Iterator[Chat]:
     """Hold a conversation between two programs on this machine, with a relay between them.
 
@@ -109,8 +129,9 @@ def chat_on_host(
     Args:
         spec: the chat.
         programs: its programs.
-        device: libraries to preload for there to be a ``/dev/crypto``.
+        environment: what they are started with: ``devcrypto.environment(programs.shim)``.
         wishes: what it is to be like.
+        scale: by what the deadlines are multiplied.
 
     Raises:
         NotListeningError: the server has ended, or does not listen.
@@ -122,9 +143,9 @@ def chat_on_host(
         command = spec.end(name).started(
             str(program or spec.end(name).command[0]), host=LOOPBACK, port=spec.port, device=_HOST_DEVICE
         )
-        preloaded = ":".join([str(programs.shim), *device])
-        terminal = HostTerminal(command, LD_PRELOAD=preloaded, **wishes.shim(name), **more)
-        terminal.timeout = ANSWER_SECONDS
+        command = wishes.typed(name, command)
+        terminal = HostTerminal(command, **environment, **wishes.shim(name), **more)
+        terminal.timeout = ANSWER_SECONDS * scale
         # The terminal keeps what is typed early.
         terminal.delaybeforesend = None
         stack.enter_context(terminal)
@@ -132,7 +153,7 @@ def chat_on_host(
 
     with ExitStack() as stack:
         server = start("server", CHATSHIM_BIND="0")
-        wire = stack.enter_context(RelayWire(_listening(server), spec.frame_bytes))
+        wire = stack.enter_context(RelayWire(_listening(server, LISTEN_SECONDS * scale), spec.frame_bytes))
         client = start("client", CHATSHIM_CONNECT=str(wire.port))
         yield _chat(
             _end(spec, "client", client, lambda: _kill(client)),
@@ -142,9 +163,9 @@ def chat_on_host(
         )
 
 
-def _listening(server: HostTerminal) -> tuple[str, int]:
+def _listening(server: HostTerminal, seconds: float) -> tuple[str, int]:
     """Wait until a program listens, without connecting; return where: it may take one peer only."""
-    deadline = time.monotonic() + LISTEN_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             process = psutil.Process(server.pid)
@@ -159,12 +180,17 @@ def _listening(server: HostTerminal) -> tuple[str, int]:
             status = server.exit_status()
             raise _not_listening(f"it ended with status {status}", str(server.before))
         if time.monotonic() > deadline:
-            raise _not_listening("it did not", str(server.before))
+            server.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=READ_SECONDS)
+            raise _not_listening("it listens to no port", str(server.before))
         # There is nothing to wait on for a socket of somebody else; its end is waited for meanwhile.
         time.sleep(SLICE / 10)
 
 
 def _kill(terminal: HostTerminal) -> None:
+    """Kill a program, and those that it has started: some servers have one for each peer."""
+    for child in psutil.Process(terminal.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
     terminal.kill(signal.SIGKILL)
 
 
@@ -195,17 +221,21 @@ def chat_in_guest(
     wishes = wishes or Wishes()
     _install(machine, programs)
 
-    def start(name: str) -> ChatEnd:
+    def start(name: str) -> GuestTerminal:
         program = spec.end(name).command[0] if programs.end(name) is None else f"{_GUEST_FOLDER}/{name}"
         command = spec.end(name).started(program, host=LOOPBACK, port=spec.port, device=device)
+        command = wishes.typed(name, command)
         terminal = stack.enter_context(machine.terminal(_kept(name, command, wishes.shim(name))))
         terminal.timeout = ANSWER_SECONDS
+        return terminal
+
+    def end(name: str, terminal: Terminal) -> ChatEnd:
         return _end(spec, name, terminal, lambda: _kill_there(machine, name))
 
     with GuestWire(machine, "lo", spec.port, spec.frame_bytes) as wire, ExitStack() as stack:
         server = start("server")
         _wait_listening(machine, spec.port, server)
-        yield _chat(start("client"), server, wire, wishes)
+        yield _chat(end("client", start("client")), end("server", server), wire, wishes)
 
 
 def _install(machine: VirtualMachine, programs: ChatPrograms) -> None:
@@ -225,7 +255,7 @@ def _kept(name: str, command: Sequence[str], shim: Mapping[str, str]) -> str:
     return f"cd {_GUEST_FOLDER}; sh -c {shlex.quote(inner)}; s=$?; echo $s >{name}.status; (exit $s)"
 
 
-def _wait_listening(machine: VirtualMachine, port: int, server: ChatEnd) -> None:
+def _wait_listening(machine: VirtualMachine, port: int, server: GuestTerminal) -> None:
     """Wait until something listens at a port of the guest, without connecting."""
     # What is not there (no IPv6) does no harm; for a socket of somebody else there is nothing to wait on.
     script = (
@@ -237,16 +267,11 @@ def _wait_listening(machine: VirtualMachine, port: int, server: ChatEnd) -> None
         f"timeout {LISTEN_SECONDS:.0f} sh -c {shlex.quote(script)}", timeout=LISTEN_SECONDS * 2
     )
     if done.status:
-        how = f"it listens to no port {port}"
-        if done.status == _GONE:
-            how = f"it ended with status {server.left()}"
-        raise _not_listening(how, getattr(server.terminal, "transcript", ""))
+        ended = done.status == _GONE
+        server.expect([pexpect.EOF] if ended else [pexpect.EOF, pexpect.TIMEOUT], timeout=READ_SECONDS)
+        how = f"it ended with status {server.exit_status()}" if ended else f"it listens to no port {port}"
+        raise _not_listening(how, server.transcript)
 
 
 def _kill_there(machine: VirtualMachine, name: str) -> None:
-    machine.succeed(f"kill -9 $(cat {_GUEST_FOLDER}/{name}.pid)")
-
-
-def preloaded(environment: Mapping[str, str]) -> list[str]:
-    """Return the libraries that an environment preloads, to be put behind others."""
-    return [name for name in environment.get("LD_PRELOAD", "").split(os.pathsep) if name]
+    machine.succeed(f"p=$(cat {_GUEST_FOLDER}/{name}.pid); kill -9 $p $(pgrep -P $p)")
