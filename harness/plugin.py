@@ -133,7 +133,7 @@ def skipped_unless_built() -> Iterator[None]:
     try:
         yield
     except DoesNotBuildError as error:
-        pytest.skip(f"not reached: {error}")
+        pytest.skip(f"{selection.NOT_REACHED}: {error.what} does not build")
 
 
 def proof_of(config: pytest.Config) -> Proof:
@@ -184,9 +184,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     What can fail in a moment is to be known in a moment.
     """
     kernel, file = config.stash[ARTIFACTS].settings.kernel, config.stash[SUT]
-    other = [
-        item for item in items if _kernel_of(item) not in {None, kernel} or not selection.applies(item, file)
-    ]
+    other = []
+    for item in items:
+        if why := selection.why_not(item, file):
+            # For a grade, which tells it.
+            item.user_properties.append((selection.LEFT_OUT, why))
+        if why or _kernel_of(item) not in {None, kernel}:
+            other.append(item)
     if other:
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if item not in other]

@@ -91,6 +91,7 @@ class DoesNotBuildError(ArtifactError):
     """Sources that are under test do not build: a finding about them, not a fault of the harness.
 
     Attributes:
+        what: what does not build ("the driver").
         file: where the first error is, from the folder of the sources on; empty if the compiler names none.
         line: of that file, from 1; 0 if none is named.
         message: the compiler's, linker's or modpost's words.
@@ -98,7 +99,7 @@ class DoesNotBuildError(ArtifactError):
 
     def __init__(self, what: str, message: str, *, file: str = "", line: int = 0, log: str = "") -> None:
         """Say that ``what`` ("the driver") does not build, and point to the first error."""
-        self.file, self.line, self.message = file, line, message
+        self.what, self.file, self.line, self.message = what, file, line, message
         place = f"{file}:{line}: " if line else f"{file}: " if file else ""
         super().__init__(f"building {what}", f"does not build: {place}{message}", log and f"the log is {log}")
 

@@ -4,7 +4,7 @@
 With pytest-xdist the workers see why a test failed, and only the controller writes: what a worker saw travels
 in the properties of its reports.  Whoever leaves a scenario out may say why before ``pytest_deselected``::
 
-    item.user_properties.append((recorder.NOT_APPLICABLE, "a driver alone has no chat"))
+    item.user_properties.append((recorder.LEFT_OUT, "a driver alone has no chat"))
 
 and a scenario tells what it has seen of the wire by ``record_property("wire", "open: T | F")``.
 """
@@ -20,11 +20,11 @@ import pytest
 from harness.errors import HarnessError
 from harness.grade.requirements import MARKER, Requirement
 from harness.grade.results import Ledger, LeftOut, Outcome, Result, Said, Scenario, line_of, said_by
+from harness.sut.selection import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-NOT_APPLICABLE = "not applicable"
 WIRE = "wire"
 _SCENARIO, _SAID = "verdicts: scenario", "verdicts: said"
 _RECORDER = "verdicts: recorder"
@@ -141,7 +141,7 @@ class Recorder:
         for item in items:
             scenario = item.stash.get(_ASKS, None)
             if scenario is not None:
-                reasons = [str(value) for name, value in item.user_properties if name == NOT_APPLICABLE]
+                reasons = [str(value) for name, value in item.user_properties if name == LEFT_OUT]
                 self._write(LeftOut(scenario, reasons[-1] if reasons else ""))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:

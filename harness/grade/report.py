@@ -34,6 +34,7 @@ from harness.artifacts.progress import duration
 from harness.grade.causes import Cause, at_fault, cause_of
 from harness.grade.requirements import Requirement
 from harness.grade.results import Known, Outcome, Result, Scenario
+from harness.sut.selection import NOT_REACHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -239,10 +240,12 @@ def _row(requirement: Requirement, known: Known, results: Sequence[Result], why_
     passed = sum(result.outcome is Outcome.PASSED for result in ours)
     failed = sum(result.outcome.bad for result in ours)
     skipped = [result for result in ours if result.outcome is Outcome.SKIPPED]
+    unreached = [result.message for result in skipped if NOT_REACHED in result.message]
     if failed:
         verdict, reason = Verdict.FAIL, ""
-    elif missing:
-        verdict, reason = Verdict.NOT_REACHED, why_not_reached
+    elif missing or unreached:
+        why = [why_not_reached] if missing else [text.partition(f"{NOT_REACHED}: ")[2] for text in unreached]
+        verdict, reason = Verdict.NOT_REACHED, "; ".join(dict.fromkeys(why))
     elif passed:
         verdict, reason = Verdict.PASS, ""
     else:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from harness.sut.manifest import SutFile
 
+LEFT_OUT = "not applicable"
+"""The name of the property of a test that says why it does not apply."""
+NOT_REACHED = "not reached"
+"""How the reason of a test begins that is skipped because what it needs does not build."""
 # A scenario that uses one of these is about a chat, or about a device without a guest.
 CHAT_FIXTURES = frozenset({"chat_spec", "sut_chat"})
 DEVICE_FIXTURES = frozenset({"sut_device", "build_device"})
@@ -65,24 +69,31 @@ def not_ours(file: SutFile) -> NotOurs:
     return NotOurs(file.driver, file.device, tapped=tapped)
 
 
-def applies(item: pytest.Item, file: SutFile | None) -> bool:
-    """Say whether a scenario says something about a system; about ours, if there is no file."""
+def why_not(item: pytest.Item, file: SutFile | None) -> str:
+    """Return why a scenario says nothing about a system, or about ours without a file; empty if it does."""
     if file is None:
-        return item.get_closest_marker("tapped") is None
+        return "no chains are written down of ours" if item.get_closest_marker("tapped") else ""
     if item.get_closest_marker("requirement") is None or item.get_closest_marker("ours"):
-        return False
+        return "it is about the bundled system alone"
     fixtures = set(getattr(item, "fixturenames", ()))
     if fixtures & CHAT_FIXTURES:
-        return file.chat is not None
-    theirs = {DRIVER_FIXTURES: file.driver, DEVICE_FIXTURES: file.device}
-    if any(part is None for names, part in theirs.items() if fixtures & names):
-        return False
-    wanted = {Feature(marker.args[0]) for marker in item.iter_markers("feature")}
-    return file.kind.has_guest and _has_its_wire(item, file) and wanted <= file.features
+        return "" if file.chat is not None else "the manifest names no chat"
+    for names, part, what in (
+        (DRIVER_FIXTURES, file.driver, "driver"),
+        (DEVICE_FIXTURES, file.device, "device"),
+    ):
+        if fixtures & names and part is None:
+            return f"the {what} is ours"
+    if not file.kind.has_guest:
+        return f"{file.kind.meaning} is under test, and nothing else"
+    return _why_not_in_a_guest(item, file)
 
 
-def _has_its_wire(item: pytest.Item, file: SutFile) -> bool:
-    """Say whether a system has what crosses a virtqueue in a scenario."""
+def _why_not_in_a_guest(item: pytest.Item, file: SutFile) -> str:
     if item.get_closest_marker("reference_wire") is not None and file.content.wire != "reference":
-        return False
-    return item.get_closest_marker("virtio") is None or file.kind is not Kind.NATIVE
+        return "it speaks another wire"
+    if item.get_closest_marker("virtio") is not None and file.kind is Kind.NATIVE:
+        return "there is no virtual device"
+    wanted = {Feature(marker.args[0]) for marker in item.iter_markers("feature")}
+    lacking = sorted(feature.meaning for feature in wanted - file.features)
+    return f"the manifest does not name {lacking[0]}" if lacking else ""
