@@ -130,7 +130,7 @@ def test_closing_files_of_qemu(sut_device, sut):
     for number in (*range(64, 10, -1), *range(10, -1, -1)):
         _send(driver, wire.Close(number).readable, [])
         lost = sorted(before - machine.descriptors())
-        assert not lost, f"closing handle {number} closed the file {lost[0]} of QEMU's"
+        assert not lost, f"closing handle {number} closed a file of QEMU's, number {lost[0]}"
     _lives(driver)
 
 

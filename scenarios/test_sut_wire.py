@@ -28,14 +28,14 @@ def observed(crypto, sut, virtqueue):
 @pytest.mark.reference_wire
 def test_it_is_the_reference_wire(observed):
     """Every request has the buffers of the reference wire, in its order, of its widths, and no others."""
-    assert observed.apart == []
+    assert not observed.apart, "; ".join(observed.apart)
 
 
 def test_it_keeps_the_standard(observed):
     """Virtio 1.2, 2.7: no descriptor is too short, no readable buffer is written, every length is told."""
-    assert observed.against_standard == []
+    assert not observed.against_standard, "; ".join(observed.against_standard)
 
 
 def test_it_tells_nothing_of_the_host(observed):
     """No pointer of the host's comes back to the guest."""
-    assert observed.secrets_told == []
+    assert not observed.secrets_told, "; ".join(observed.secrets_told)

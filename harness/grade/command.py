@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from harness.pytests import Ended
 
 MOST_SECONDS = 6 * 3600.0
-PAIR = "pair"
 # How often what was written meanwhile is looked at.
 LOOK_SECONDS = 0.5
 PASSED, FAILED, USAGE, NOTHING = 0, 1, 4, 5
@@ -52,6 +51,10 @@ class Manifest(Protocol):
     @property
     def kind(self) -> str:
         """What it is: ``pair``, ``driver``, ``device``, ``native``, ``chat`` or ``bundled``."""
+
+    @property
+    def comes_apart(self) -> bool:
+        """Whether either half of it can be tried with one of ours."""
 
 
 class Program(Protocol):
@@ -124,7 +127,7 @@ class Grader:
             interrupted, ended = False, ""
             try:
                 ended = self._all(folder / "all", known)
-                if self.manifest.kind == PAIR and known.failures:
+                if self.manifest.comes_apart and known.failures:
                     self._half("driver", folder / "driver", known.failures, driver)
                     self._half("device", folder / "device", known.failures, device)
             except InterruptedRunError:

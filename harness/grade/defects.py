@@ -247,7 +247,27 @@ RULES = (
         "or the C "
         "library found its heap overwritten.",
         rf"QEMU (?:was killed by signal 6|ended with status \d+)(?s:.*)(?:{_HEAP})|"
-        r"QEMU (?:was killed|ended)(?s:.*)ERROR: AddressSanitizer: (?:heap|stack|global)-buffer-overflow",
+        r"QEMU (?:was killed|ended)(?s:.*)ERROR: AddressSanitizer: (?:heap|stack|global)-buffer-overflow|"
+        r"the device wrote \d+ bytes (?:past buffer|before its first buffer)",
+    ),
+    _rule(
+        "device-writes-into-readable",
+        "The device stores into a buffer that it may only read, as those do that put their pointers there.",
+        "'implementations store host pointers into O, a device-readable one': the buffer is not the same "
+        "afterwards.",
+        r"the device wrote \d+ bytes into buffer \d+, which it may only read",
+    ),
+    _rule(
+        "device-forgets-at-reset",
+        "The device does not close what a guest had open when the guest resets it.",
+        "'reset leaks host fds and sessions': QEMU has more files open after each.",
+        r"\d+ files more are open in QEMU after \d+ opens and resets",
+    ),
+    _rule(
+        "host-pointer-told",
+        "The device gives the guest a pointer of QEMU's own memory, in session_op.key.",
+        "'host or kernel pointer returned in session_op.key': the recorded chain has it.",
+        r"the device returns a pointer that is not the guest's in session_op",
     ),
     _rule(
         "device-wild-access",

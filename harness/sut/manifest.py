@@ -113,6 +113,11 @@ class SutFile:
         return self.half or Kind(self.content.kind)
 
     @property
+    def comes_apart(self) -> bool:
+        """Whether either half of it can be tried with one of ours: they have to speak the same wire."""
+        return self.kind is Kind.PAIR and self.content.wire == "reference"
+
+    @property
     def features(self) -> frozenset[Feature]:
         """What of /dev/crypto it has besides AES-CBC."""
         return frozenset(self.content.features)

@@ -82,6 +82,10 @@ class Manifest:
     name: str = "theirs"
     kind: str = "pair"
 
+    @property
+    def comes_apart(self) -> bool:
+        return self.kind == "pair"
+
 
 def _graded(program: FakeProgram, kind: str = "pair", jobs: int = 1) -> tuple[Grade, str]:
     told = io.StringIO()
