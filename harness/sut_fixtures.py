@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import textwrap
+import traceback
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from harness.machine import Proof, VirtualMachine
     from harness.sut.bundled import SystemUnderTest
     from harness.sut.chat import Chat
+
+
+STATEMENT_WIDTH = 50
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -134,9 +139,18 @@ def otherwise() -> Callable[[str], AbstractContextManager[None]]:
         except (GuestPanicError, QemuExitError):
             raise
         except (AssertionError, ValueError, pexpect.ExceptionPexpect, MachineError) as error:
-            raise AssertionError(f"{defect}; seen: {told(error)}") from error
+            # What pexpect tells of itself besides is long, and of no use to who wrote the programs.
+            raise AssertionError(f"{defect}; seen{_statement(error)}: {told(error)}") from None
 
     return blame
+
+
+def _statement(error: Exception) -> str:
+    """Return where in the scenario an error came from."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    ours = [frame for frame in frames if frame.filename == frames[0].filename]
+    line = ours[-1].line if ours else None
+    return f" at `{textwrap.shorten(line, STATEMENT_WIDTH, placeholder=' …')}'" if line else ""
 
 
 @pytest.fixture

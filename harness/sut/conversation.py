@@ -43,6 +43,8 @@ class HostTerminal(_Spawn):
             env=everything,
             timeout=HOST_SECONDS,
             encoding="utf-8",
+            # As in a guest: a program that shows garbage is wrong, and no reason to stop looking.
+            codec_errors="replace",
             dimensions=(50, 200),
         )
 

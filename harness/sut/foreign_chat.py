@@ -225,9 +225,8 @@ def chat_in_guest(
         program = spec.end(name).command[0] if programs.end(name) is None else f"{_GUEST_FOLDER}/{name}"
         command = spec.end(name).started(program, host=LOOPBACK, port=spec.port, device=device)
         command = wishes.typed(name, command)
-        terminal: GuestTerminal = stack.enter_context(
-            machine.terminal(_kept(name, command, wishes.shim(name)))
-        )
+        terminal = machine.terminal(_kept(name, command, wishes.shim(name)))
+        stack.enter_context(terminal)
         terminal.timeout = ANSWER_SECONDS
         return terminal
 
