@@ -82,7 +82,6 @@ def test_no_page_stays_with_the_driver(vm, file):
     assert gone < 8192, f"{gone} KiB are gone after 16 operations of 1 MiB"
 
 
-@pytest.mark.requirement("leaks")
 def test_operations_leave_no_memory(vm, file):
     """Operations that are copied, small and big, give all memory back."""
     ses = file.gsession(Cipher.AES_CBC, KEY).ses
@@ -96,7 +95,6 @@ def test_operations_leave_no_memory(vm, file):
     assert _kept(vm, work) == {}
 
 
-@pytest.mark.requirement("leaks")
 def test_refused_operations_leave_no_memory(vm, file):
     """Operations that are refused, before or after their data was copied, give all memory back."""
     ses = file.gsession(Cipher.AES_CBC, KEY).ses
@@ -110,7 +108,6 @@ def test_refused_operations_leave_no_memory(vm, file):
     assert _kept(vm, work) == {}
 
 
-@pytest.mark.requirement("leaks")
 def test_sessions_leave_no_memory(vm, file):
     """Sessions that are made, used and freed give all memory back; so do those that are refused."""
 
@@ -124,7 +121,6 @@ def test_sessions_leave_no_memory(vm, file):
     assert _kept(vm, work) == {}
 
 
-@pytest.mark.requirement("leaks")
 def test_files_leave_no_memory(vm, crypto, sut):
     """Files that are opened, and closed with a session in them, give all memory back."""
 
