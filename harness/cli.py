@@ -331,7 +331,7 @@ def _grade(options: argparse.Namespace) -> int:
     try:
         for path in filter(None, (options.json, options.html)):
             outputs.require_writable(path)
-        words = passed_on(options, "kernel")
+        words = [*passed_on(options, "kernel"), *(f"--requirement={name}" for name in options.only)]
         grade = grade_command.Grader.of(options.file, words, Progress(), options.n).grade()
     except SetupError as error:
         # Status 1 says that a requirement is not met.

@@ -12,13 +12,16 @@ from harness import plugin
 from harness.errors import MachineError
 from harness.oracles import chains, tap
 from harness.oracles.remarks import Breaks
+from harness.sut import Cryptoctl
+from harness.sut.host import HostLines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from harness.artifacts import Artifacts, Driver, QemuBuild
+    from harness.artifacts import Artifacts, Devcrypto, Driver, Programs, QemuBuild
     from harness.machine import VirtualMachine
     from harness.qtest import QtestMachine
+    from harness.sut import CryptoFile
     from harness.sut.bundled import SystemUnderTest
 
 
@@ -43,6 +46,14 @@ def sut_device(qtest: Callable[..., QtestMachine], sut: SystemUnderTest) -> Call
             return qtest(sut.type)
 
     return start
+
+
+@pytest.fixture
+def host_crypto(programs: Programs, devcrypto: Devcrypto) -> Iterator[CryptoFile]:
+    """Return an open ``/dev/crypto`` of this machine, our library: no guest can be faster."""
+    program = Cryptoctl(HostLines([str(programs.cryptoctl)], devcrypto.environment()))
+    yield program.open("/dev/crypto")
+    program.close()
 
 
 @dataclass(frozen=True)

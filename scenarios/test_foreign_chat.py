@@ -70,7 +70,7 @@ def old_chat(tmp_path):
     return flawed
 
 
-@pytest.mark.parametrize("where", ["host", "guest"])
+@pytest.mark.parametrize("where", ["host", pytest.param("guest", marks=pytest.mark.thorough)])
 def test_a_chat_that_is_right(held, old_chat, where):
     """A chat that is not ours and has no flaw meets every requirement, on the host and in a guest."""
     status, output = held(old_chat(), where=where)
@@ -78,6 +78,7 @@ def test_a_chat_that_is_right(held, old_chat, where):
     assert re.search(r"\b16 passed\b", output)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("where", ["host", "guest"])
 def test_a_plain_chat(held, where):
     """A plain chat with other prompts, another port, other frames and free turns meets the requirements."""
@@ -86,7 +87,10 @@ def test_a_plain_chat(held, where):
     assert re.search(r"\b11 passed, 5 skipped\b", output)
 
 
-@pytest.mark.parametrize("flaw", FLAWS)
+THOROUGH = [pytest.param(flaw, marks=() if flaw == "STRCHR" else pytest.mark.thorough) for flaw in FLAWS]
+
+
+@pytest.mark.parametrize("flaw", THOROUGH)
 def test_a_flaw_is_caught(held, old_chat, flaw):
     """Each flaw of the old style fails the scenario that is there for it, and the message speaks of it."""
     test, why = FLAWS[flaw]
@@ -97,6 +101,7 @@ def test_a_flaw_is_caught(held, old_chat, flaw):
     assert why in output
 
 
+@pytest.mark.thorough
 def test_a_flaw_is_caught_in_a_guest(held, old_chat):
     """The same in a guest: what is read there is cut, and a device missed, as on the host."""
     flaws = ("STRCHR", "UNCHECKED")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import time
 
 import pytest
 
@@ -124,6 +125,24 @@ def test_a_session_tells_of_its_algorithm(crypto, sut):
 def test_nothing_asymmetric_is_offered(crypto, sut):
     """CIOCASYMFEAT stores 0: there are no operations with two keys."""
     assert crypto.open(sut.node).asymmetric_features() == 0
+
+
+@pytest.mark.requirement("speed")
+def test_how_fast_it_is(crypto, sut, host_crypto, record_property):
+    """How much of the host's own speed is left in the guest is told; each result is the model's."""
+    iv, spent = bytes(16), {}
+    for size, times in ((4096, 2000), (65536, 200)):
+        text = bytes(size)
+        right = cipher.aes_cbc(abi.Op.ENCRYPT, bytes(16), iv, text)
+        for name, file in (("guest", crypto.open(sut.node)), ("host", host_crypto)):
+            ses = file.gsession(AES, bytes(16)).ses
+            file.crypt(ses, abi.Op.ENCRYPT, text, iv=iv)
+            begun = time.monotonic()
+            answer = file.crypt(ses, abi.Op.ENCRYPT, text, iv=iv, in_place=True, repeat=times)
+            spent[name] = time.monotonic() - begun
+            assert (answer.errno, answer.dst) == (0, right)
+        share, speed = spent["host"] / spent["guest"], size * times / spent["guest"] / 1e6
+        record_property("figure", f"{size} bytes: {speed:.0f} MB/s, {share:.2f} of the host's own")
 
 
 @pytest.mark.requirement("SMAP")

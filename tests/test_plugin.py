@@ -23,7 +23,7 @@ def _config(kernel: KernelKind, gone: list[Any]) -> Any:
 
 def _item(*fixtures: str, kernel: str = "") -> Any:
     marker = SimpleNamespace(args=(kernel,)) if kernel else None
-    return SimpleNamespace(fixturenames=fixtures, get_closest_marker={"kernel": marker}.get)
+    return SimpleNamespace(fixturenames=fixtures, get_closest_marker={"kernel": marker}.get, config=None)
 
 
 def test_what_needs_no_guest_runs_first_and_else_in_order() -> None:

@@ -71,6 +71,8 @@ def add_to(parser: argparse.ArgumentParser, count_of: Callable[[str], int]) -> N
     """Add the command's options; ``count_of`` reads a number of 1 or more."""
     parser.add_argument("file", type=Path, metavar="FILE", help="the manifest of the system under test")
     parser.add_argument("-n", type=count_of, default=1, metavar="N", help="how many at once (default 1)")
+    text = "only this requirement, by the name of its row; may be given several times"
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help=text)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report to this file, as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report to this file, as a page")
 

@@ -6,11 +6,13 @@ in the properties of its reports.  Whoever leaves a scenario out may say why bef
 
     item.user_properties.append((recorder.LEFT_OUT, "a driver alone has no chat"))
 
-and a scenario tells what it has seen of the wire by ``record_property("wire", "open: T | F")``.
+and a scenario tells what it has seen of the wire by ``record_property("wire", "open: T | F")``,
+and what it has measured by ``record_property("figure", "120 MB/s")``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -25,7 +27,7 @@ from harness.sut.selection import LEFT_OUT
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-WIRE = "wire"
+WIRE, FIGURE = "wire", "figure"
 _SCENARIO, _SAID = "verdicts: scenario", "verdicts: said"
 _RECORDER = "verdicts: recorder"
 _ASKS = pytest.StashKey[Scenario]()
@@ -36,7 +38,17 @@ _CAPTURED = ("stdout", "stderr", "log")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
     text = "write what becomes of each scenario with a requirement to this file, as it ends, in lines of JSON"
-    parser.getgroup("harness").addoption("--verdicts", type=Path, metavar="FILE", help=text)
+    group = parser.getgroup("harness")
+    group.addoption("--verdicts", type=Path, metavar="FILE", help=text)
+    text = "only scenarios about this requirement of a system under test; may be given several times"
+    group.addoption("--requirement", type=_named, action="append", metavar="NAME", help=text)
+
+
+def _named(text: str) -> Requirement:
+    try:
+        return Requirement.named(text)
+    except HarnessError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,8 +87,10 @@ def scenario_of(item: pytest.Item) -> Scenario | None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Learn what each test asks for; refuse a requirement that there is not, however tests are run."""
+    wanted: list[Requirement] = config.getoption("--requirement") or []
+    others = []
     for item in items:
         try:
             scenario = scenario_of(item)
@@ -84,6 +98,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid}: {error}") from error
         if scenario is not None:
             item.stash[_ASKS] = scenario
+        if wanted and (scenario is None or scenario.requirement not in wanted):
+            item.user_properties.append((LEFT_OUT, "nobody asked for it"))
+            others.append(item)
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -185,4 +205,5 @@ def _said(report: pytest.TestReport, properties: dict[str, Any]) -> Said:
     if report.failed:
         lines = report.longreprtext.splitlines() or ["it failed, and did not say why"]
         return Said(lines[-1], tuple(lines), 1)
-    return Said()
+    figures = [str(value) for name, value in report.user_properties if name == FIGURE]
+    return Said("; ".join(figures), (), 1) if figures else Said()

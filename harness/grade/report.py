@@ -247,7 +247,8 @@ def _row(requirement: Requirement, known: Known, results: Sequence[Result], why_
         why = [why_not_reached] if missing else [text.partition(f"{NOT_REACHED}: ")[2] for text in unreached]
         verdict, reason = Verdict.NOT_REACHED, "; ".join(dict.fromkeys(why))
     elif passed:
-        verdict, reason = Verdict.PASS, ""
+        # One that passes says something only if it has measured.
+        verdict, reason = Verdict.PASS, "; ".join(dict.fromkeys(filter(None, (r.message for r in ours))))
     else:
         left_out = [
             left.reason for left in known.left_out.values() if left.scenario.requirement is requirement

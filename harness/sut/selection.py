@@ -31,6 +31,9 @@ def add_to(group: pytest.OptionGroup) -> None:
         "--sut", type=Path, default=None, metavar="FILE", help="the manifest of a system under test: sut.toml"
     )
     group.addoption(
+        "--thorough", action="store_true", help="also scenarios that take minutes (tox -e foreign)"
+    )
+    group.addoption(
         "--half",
         choices=[Kind.DRIVER.value, Kind.DEVICE.value],
         help="only this half of a pair, with our own other half",
@@ -44,6 +47,7 @@ def add_markers(config: pytest.Config) -> None:
         "requirement(name): what of a system under test this scenario is about; without it, it is about ours",
         "feature(name): what of /dev/crypto a system must have for this scenario to mean something",
         "reference_wire: this scenario means something only where the reference wire is spoken",
+        "thorough: this scenario takes minutes, and runs with --thorough only",
         "tapped: this scenario needs a QEMU that writes down descriptor chains, as --sut has it",
         "virtio: this scenario means something only where a virtual device is in the guest",
     ):
@@ -71,19 +75,23 @@ def not_ours(file: SutFile) -> NotOurs:
 
 def why_not(item: pytest.Item, file: SutFile | None) -> str:
     """Return why a scenario says nothing about a system, or about ours without a file; empty if it does."""
+    if item.get_closest_marker("thorough") and not item.config.getoption("--thorough"):
+        return "it takes minutes"
     if file is None:
         return "no chains are written down of ours" if item.get_closest_marker("tapped") else ""
+    return _why_not_of_theirs(item, file)
+
+
+def _why_not_of_theirs(item: pytest.Item, file: SutFile) -> str:
     if item.get_closest_marker("requirement") is None or item.get_closest_marker("ours"):
         return "it is about the bundled system alone"
     fixtures = set(getattr(item, "fixturenames", ()))
     if fixtures & CHAT_FIXTURES:
         return "" if file.chat is not None else "the manifest names no chat"
-    for names, part, what in (
-        (DRIVER_FIXTURES, file.driver, "driver"),
-        (DEVICE_FIXTURES, file.device, "device"),
-    ):
-        if fixtures & names and part is None:
-            return f"the {what} is ours"
+    halves = ((DRIVER_FIXTURES, file.driver, "driver"), (DEVICE_FIXTURES, file.device, "device"))
+    ours = [what for names, part, what in halves if fixtures & names and part is None]
+    if ours:
+        return f"the {ours[0]} is ours"
     if not file.kind.has_guest:
         return f"{file.kind.meaning} is under test, and nothing else"
     return _why_not_in_a_guest(item, file)
