@@ -136,6 +136,16 @@ def test_a_native_module(grade):
     assert {"hostile descriptors", "wire", "hashes"} <= _rows(told, "not applicable")
 
 
+def test_our_driver_on_an_old_device(inner_run):
+    """Our driver works on a device that says of each answer that it wrote nothing, as old ones do."""
+    api = Path(__file__).with_name("test_sut_api.py")
+    chosen = "node or size_of_key or freed or encrypted_is or all_that_is_written"
+    run = inner_run("", f"--sut={FOREIGN}/old/sut.toml", "--half=device", "-k", chosen, str(api))
+    output = run.finish(seconds=240)
+    assert run.status == 0, output
+    assert " passed" in output
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -225,6 +225,7 @@ struct crypto_request {
  * @fields:	scatterlists of the fields that are one piece
  * @src:	source data
  * @dst:	destination data
+ * @zeroed:	@dst was zeroed, see @mute of struct crypto_device
  * @mackey:	NULL, or the key of a mac; apart, since few messages have one and
  *		it is long
  *
@@ -236,6 +237,7 @@ struct crypto_message {
 	struct scatterlist fields[WIRE_FIELDS];
 	struct crypto_buffer src;
 	struct crypto_buffer dst;
+	bool zeroed;
 	u8 *mackey;
 
 	struct {

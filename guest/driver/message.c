@@ -111,7 +111,10 @@ void crypto_message_ioctl(struct crypto_message *msg, u32 handle, u32 command)
  */
 static void believe_mute(struct crypto_device *crdev, struct crypto_message *msg)
 {
-	if (READ_ONCE(crdev->mute) && !msg->req.used)
+	/* It may have become known after this one had left unprepared. */
+	bool prepared = !msg->dst.nents || msg->zeroed;
+
+	if (READ_ONCE(crdev->mute) && prepared && !msg->req.used)
 		msg->req.used = U32_MAX;
 }
 

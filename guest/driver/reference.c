@@ -101,8 +101,10 @@ static int crypt_run(struct crypto_file *file, struct crypto_session *ses,
 	ret = crypto_buffer_alloc(&msg->dst, op->len, crdev);
 	if (ret)
 		goto out;
-	if (READ_ONCE(crdev->mute))
+	if (READ_ONCE(crdev->mute)) {
 		crypto_buffer_zero(&msg->dst);
+		msg->zeroed = true;
+	}
 	memcpy(msg->read.iv, ses->iv, sizeof(msg->read.iv));
 	crypt_fill(msg, file->handle, op);
 

@@ -95,6 +95,6 @@ _SENTENCES = {
     Requirement.UNLOAD: "The module unloads, is refused while a node is open, and leaves nothing behind.",
     Requirement.HOSTILE: "No chain of descriptors, however malformed, harms QEMU or stops the device.",
     Requirement.SMAP: "The driver reads and writes a program's memory only by the functions made for it.",
-    Requirement.SPEED: "An operation is about as fast as the way through the device allows.",
+    Requirement.SPEED: "How much of the host's own speed is left in the guest is measured, and told.",
     Requirement.WIRE: "What driver and device say to each other is the reference wire format.",
 }
