@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Put before sources that were written for QEMU 2.0 to 3.0: they compile as they
- * are into QEMU 10
+ * Put before sources that were written for QEMU 2.0 to 3.0: they compile as
+ * they are into QEMU 10
  *
  * All that is given another meaning here was declared before, by QEMU's own
  * headers: those are not changed.
  *
  * What cannot be seen at a call is seen to in qemu-compat.c, when a class has
- * been initialised: hooks that had other arguments, lists of properties that end
- * with an empty one.
+ * been initialised: hooks that had other arguments, lists of properties that
+ * end with an empty one.
  */
 #ifndef HARNESS_QEMU_COMPAT_H
 #define HARNESS_QEMU_COMPAT_H
