@@ -277,8 +277,10 @@ def _plain(path: Path) -> Path:
     """
     if not path.exists():
         raise SetupError(f"building {WHAT}", f"there is no {path}")
-    if re.search(r"\s", str(path)):
-        raise SetupError(f"building {WHAT}", f"the kernel's makefiles cannot have a space in {path}")
+    # Make reads it, and then a shell.
+    if found := re.search(r"[\s'\"$#\\;&|<>()`*?\[\]~]", str(path)):
+        odd = "a space" if found[0].isspace() else found[0]
+        raise SetupError(f"building {WHAT}", f"the kernel's makefiles cannot have {odd} in {path}")
     return path
 
 

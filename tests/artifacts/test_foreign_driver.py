@@ -138,9 +138,10 @@ def test_what_the_compiler_is_told(tmp_path: Path) -> None:
     assert compat.endswith("guest/compat/include")
     plain = DriverSources(folder=tmp_path, defines=("A",), compat=False)
     assert (list(flags(plain, str)), first_folders(plain)) == (["-DA"], [])
-    (tmp_path / "a b").mkdir()
-    with pytest.raises(SetupError, match="space"):
-        first_folders(DriverSources(folder=tmp_path, include=(tmp_path / "a b",)))
+    for name, odd in (("a b", "a space"), ("it's", "'"), ("$(id)", r"\$")):
+        (tmp_path / name).mkdir()
+        with pytest.raises(SetupError, match=f"cannot have {odd} in"):
+            first_folders(DriverSources(folder=tmp_path, include=(tmp_path / name,)))
     with pytest.raises(SetupError, match="there is no"):
         first_folders(DriverSources(folder=tmp_path, include=(tmp_path / "none",)))
 

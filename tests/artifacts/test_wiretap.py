@@ -126,8 +126,10 @@ def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     glib = ["pkg-config", "--cflags", "--libs", "glib-2.0"]
     flags = subprocess.run(glib, check=True, capture_output=True, text=True).stdout.split()
     old = ["-DOLD"] if request.param == "2.5" else []
-    command = ["cc", "-O1", "-g", *old, "-I.", f"-I{COMPAT}", "queue.c", "device.c", COMPAT / "wiretap.c"]
-    subprocess.run([*command, "-o", "device", *flags], cwd=folder, check=True, timeout=60)
+    command = ["cc", "-O1", "-g", *old, "-I.", f"-I{COMPAT}", "queue.c", "device.c"]
+    subprocess.run(
+        [*command, COMPAT / "wiretap.c", "-o", "device", *flags], cwd=folder, check=True, timeout=60
+    )
     return folder / "device"
 
 
