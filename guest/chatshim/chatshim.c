@@ -74,6 +74,7 @@ int bind(int fd, const struct sockaddr *to, socklen_t size)
 		struct sockaddr any;
 		struct sockaddr_in four;
 		struct sockaddr_in6 six;
+		struct sockaddr_storage room;	/* many give the size of that */
 	} address;
 
 	if (port < 0 || !to || size > sizeof(address) || !is_tcp(fd))
@@ -134,6 +135,34 @@ ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags,
 	return NEXT(recvfrom)(fd, buf, allowed_with(fd, n, flags), flags, from, size);
 }
 
+/*
+ * What they are called in a program that was compiled with _FORTIFY_SOURCE, as
+ * many compilers do without being told. One that would write past the end of
+ * @room bytes is stopped by the C library.
+ */
+ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
+ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags,
+		       struct sockaddr *restrict from, socklen_t *restrict size);
+
+ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
+{
+	return NEXT(__read_chk)(fd, buf, n > room ? n : allowed(fd, n, 0), room);
+}
+
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
+{
+	return NEXT(__recv_chk)(fd, buf, n > room ? n : allowed_with(fd, n, flags),
+				room, flags);
+}
+
+ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags,
+		       struct sockaddr *restrict from, socklen_t *restrict size)
+{
+	return NEXT(__recvfrom_chk)(fd, buf, n > room ? n : allowed_with(fd, n, flags),
+				    room, flags, from, size);
+}
+
 static int is_missing(const char *path)
 {
 	if (!path || asked("CHATSHIM_NODEVICE") <= 0 ||
@@ -176,9 +205,24 @@ OPEN(open64)
 OPENAT(openat)
 OPENAT(openat64)
 
-int __open_2(const char *path, int flags);
+/* The same as above; programs that give no mode call these. */
+#define OPEN_2(name)                                            \
+	int name(const char *path, int flags);                  \
+								\
+	int name(const char *path, int flags)                   \
+	{                                                       \
+		return is_missing(path) ? -1 : NEXT(name)(path, flags); \
+	}
 
-int __open_2(const char *path, int flags)
-{
-	return is_missing(path) ? -1 : NEXT(__open_2)(path, flags);
-}
+#define OPENAT_2(name)                                          \
+	int name(int dir, const char *path, int flags);         \
+								\
+	int name(int dir, const char *path, int flags)          \
+	{                                                       \
+		return is_missing(path) ? -1 : NEXT(name)(dir, path, flags); \
+	}
+
+OPEN_2(__open_2)
+OPEN_2(__open64_2)
+OPENAT_2(__openat_2)
+OPENAT_2(__openat64_2)

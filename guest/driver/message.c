@@ -182,7 +182,8 @@ static bool open_to_close(struct crypto_request *req, u32 used)
 						  req);
 	__le32 handle = msg->written.handle;
 
-	if (!used && READ_ONCE(req->queue->crdev->mute))
+	/* Perhaps the first that would have shown that the device is mute. */
+	if (!used && !req->queue->crdev->calls)
 		used = U32_MAX;
 	if (used < sizeof(handle) || (s32)le32_to_cpu(handle) < 0)
 		return false;

@@ -23,7 +23,8 @@ def key_of(*parts: str) -> str:
     """Return a key of 32 hex digits for a sequence of texts; moving a border between two changes it."""
     total = hashlib.sha256()
     for part in parts:
-        data = part.encode()
+        # Names of files need not be text.
+        data = part.encode(errors="surrogateescape")
         total.update(b"%d:" % len(data))
         total.update(data)
     return total.hexdigest()[:KEY_LENGTH]

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import ArtifactError
+from harness.errors import ArtifactError, SetupError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +102,18 @@ class DoesNotBuildError(ArtifactError):
         self.what, self.file, self.line, self.message = what, file, line, message
         place = f"{file}:{line}: " if line else f"{file}: " if file else ""
         super().__init__(f"building {what}", f"does not build: {place}{message}", log and f"the log is {log}")
+
+
+def matching(folder: Path, pattern: str, doing: str) -> set[Path]:
+    """Return what a pattern finds in a folder.
+
+    Raises:
+        SetupError: it is a pattern for something else.
+    """
+    try:
+        return set(folder.glob(pattern))
+    except (NotImplementedError, ValueError) as error:
+        raise SetupError(doing, f"{pattern!r} is no pattern for files in {folder}") from error
 
 
 def first_error(what: str, output: str, folder: str, log: str = "") -> DoesNotBuildError | None:

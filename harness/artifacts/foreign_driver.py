@@ -24,7 +24,7 @@ from harness.artifacts.compile import (
     source_files,
 )
 from harness.artifacts.digest import key_of, sources_key
-from harness.artifacts.foreign import first_error
+from harness.artifacts.foreign import first_error, matching
 from harness.artifacts.process import Job, run
 from harness.artifacts.settings import source_folder
 from harness.artifacts.storage import remove
@@ -181,7 +181,9 @@ class ForeignDriverBuilder:
             sources_key(sources.folder, files),
             *(key_of(name, text) for name, text in sorted(steps.files.items())),
             sources.module,
-            *(sources_key(folder, source_files(folder)) for folder in (*sources.include, *headers)),
+            # Their files may be included whatever they are called.
+            *(sources_key(folder, own_files(folder)) for folder in sources.include),
+            *(sources_key(folder, source_files(folder)) for folder in headers),
             # The flags are in this file, and not in what is hashed above.
             *flags(sources, lambda path: path.name),
             kernel.identity,
@@ -275,8 +277,10 @@ def _plain(path: Path) -> Path:
     """
     if not path.exists():
         raise SetupError(f"building {WHAT}", f"there is no {path}")
-    if re.search(r"\s", str(path)):
-        raise SetupError(f"building {WHAT}", f"the kernel's makefiles cannot have a space in {path}")
+    # Make reads it, and then a shell.
+    if found := re.search(r"[\s'\"$#\\;&|<>()`*?\[\]~]", str(path)):
+        odd = "a space" if found[0].isspace() else found[0]
+        raise SetupError(f"building {WHAT}", f"the kernel's makefiles cannot have {odd} in {path}")
     return path
 
 
@@ -284,12 +288,13 @@ def _c_files(sources: DriverSources) -> list[str]:
     """Return the C files that a module is made of, from the folder on."""
     folder = sources.folder
     own = own_files(folder)
-    names: set[str] = set()
+    doing, names = f"looking for the sources of {WHAT}", set[str]()
     for pattern in sources.sources or ("**/*.c",):
-        found = {path.relative_to(folder).as_posix() for path in folder.glob(pattern) if path in own}
+        found = {
+            path.relative_to(folder).as_posix() for path in matching(folder, pattern, doing) if path in own
+        }
         if not found:
-            seen = f"nothing in {folder} is called {pattern}"
-            raise ArtifactError(f"looking for the sources of {WHAT}", seen)
+            raise ArtifactError(doing, f"nothing in {folder} is called {pattern}")
         names |= found
     odd = sorted(name for name in names if not _C_FILE.fullmatch(name))
     if odd:

@@ -73,8 +73,8 @@ def cause(output: str) -> str:
 def run(arguments: Sequence[str | Path], job: Job) -> str:
     """Run a program and return what it printed on standard output and standard error, together.
 
-    It runs in a process group of its own, which is killed when we are interrupted or the deadline passes,
-    and it dies with us when we are killed.
+    It runs in a process group of its own, which is killed when it has ended, when we are interrupted or when
+    the deadline passes; and it dies with us when we are killed.
 
     Raises:
         ArtifactError: it failed, or did not end in time.
@@ -117,35 +117,46 @@ def _supervise(command: list[str], job: Job, log: int) -> int:
         start_new_session=True,
     )
     try:
-        return _follow(process, job, log)
+        _follow(process, job, log)
     finally:
         _kill_group(process)
+    return process.returncode
 
 
-def _follow(process: subprocess.Popen[bytes], job: Job, log: int) -> int:
-    output = process.stdout
-    if output is None:
-        return process.wait(job.seconds)
+def _follow(process: subprocess.Popen[bytes], job: Job, log: int) -> None:
+    """Keep what a program prints until it ends. It is not reaped: its number stays that of its group."""
     end = time.monotonic() + job.seconds
     tail = b""
-    with selectors.DefaultSelector() as selector, output:
-        selector.register(output, selectors.EVENT_READ)
-        while True:
+    ended, prints = False, process.stdout is not None
+    with contextlib.ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        its_end = os.pidfd_open(process.pid)
+        stack.callback(os.close, its_end)
+        selector.register(its_end, selectors.EVENT_READ)
+        output = -1
+        if process.stdout is not None:
+            output = stack.enter_context(process.stdout).fileno()
+            selector.register(output, selectors.EVENT_READ)
+        while prints or not ended:
             if time.monotonic() > end:
                 raise ArtifactError(job.doing, f"no end after {job.seconds:.0f} s", f"the log is {job.log}")
-            ready = selector.select(TICK_SECONDS)
+            ready = {key.fd for key, _ in selector.select(0.0 if ended else TICK_SECONDS)}
             if job.tick is not None:
                 job.tick()
-            if not ready:
+            if output not in ready and ended:
+                break  # something that it left running holds our pipe
+            ended = its_end in ready
+            if output not in ready:
                 continue
-            chunk = os.read(output.fileno(), 65536)
+            chunk = os.read(output, 65536)
             if not chunk:
-                break
+                selector.unregister(output)
+                prints = False
+                continue
             _write_all(log, chunk)
             *lines, tail = (tail + chunk).split(b"\n")
             if job.step is not None:
                 _count(lines, job.step)
-    return process.wait(max(1.0, end - time.monotonic()))
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -162,9 +173,7 @@ def _count(lines: list[bytes], step: Step) -> None:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the program and all that it started; after an ordinary end there is nothing left to kill."""
-    if process.poll() is not None:
-        return
+    """Kill the program, unless it has ended, and what it started and left running; then reap it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.artifacts.digest import key_of
-from harness.artifacts.foreign import DoesNotBuildError, first_error
+from harness.artifacts.foreign import DoesNotBuildError, first_error, matching
 from harness.artifacts.qemu_overlay import OUR_FOLDER, Overlay
 from harness.artifacts.settings import source_folder
 from harness.errors import SetupError
@@ -30,8 +30,9 @@ NAMES, DEFINES = "names.h", "defines.h"
 SUFFIXES = (".c", ".h", ".inc")
 # A copy of QEMU's own file, in which people put what holds their device.
 _COPY_OF_VIRTIO_PCI = re.compile(r"\.name\s*=\s*TYPE_VIRTIO_PCI\s*,")
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
-_INCLUDED = re.compile(r'^(\s*#\s*include\s*")([^"]+)"', re.MULTILINE)
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
+_INCLUDED = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
+_DEFINED = re.compile(r'^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+\(?"([^"\n]+)"\)?[ \t]*$', re.MULTILINE)
 _FAILED = re.compile(
     r"^FAILED: (?:\[code=\d+\] )?(\S+)[^\n]*\n(.*?)(?=^\[\d+/\d+\]|^FAILED: |\Z)", re.MULTILINE | re.DOTALL
 )
@@ -122,19 +123,22 @@ def compiled(device: DeviceSources) -> list[Path]:
     """Return the C files that are compiled.
 
     Raises:
-        SetupError: there is none.
+        SetupError: there is none, or one has a name that meson does not take.
     """
     if not device.folder.is_dir():
         raise SetupError(DOING, f"there is no folder {device.folder}")
+    all_c = {path for path in _files(device.folder) if path.suffix == ".c"}
     if device.sources:
-        found = {path for pattern in device.sources for path in device.folder.glob(pattern) if path.is_file()}
+        found = set[Path]().union(*(matching(device.folder, one, DOING) for one in device.sources)) & all_c
     else:
-        all_c = [path for path in _files(device.folder) if path.suffix == ".c"]
         # QEMU has that one already.
         found = {path for path in all_c if not _COPY_OF_VIRTIO_PCI.search(_text(path))}
     if not found:
         wanted = ", ".join(device.sources) or "*.c"
         raise SetupError(DOING, f"there is no {wanted} in {device.folder}")
+    for path in sorted(found):
+        if not (name := path.relative_to(device.folder).as_posix()).isprintable():
+            raise SetupError(DOING, f"a C file has the name {name!a}", "give it another")
     return sorted(found)
 
 
@@ -142,11 +146,7 @@ def registered(device: DeviceSources, sources: Iterable[Path]) -> set[str]:
     """Return the names of the types that the sources register, as far as their text shows it."""
     folders = (device.folder, *device.include)
     texts = [_COMMENT.sub("", _text(path)) for folder in folders for path in _files(folder)]
-    macros = {
-        name: value
-        for text in texts
-        for name, value in re.findall(r'^\s*#\s*define\s+(\w+)\s+\(?"([^"]+)"\)?\s*$', text, re.MULTILINE)
-    }
+    macros = {name: value for text in texts for name, value in _DEFINED.findall(text)}
     macros |= {
         name: value.strip('"')
         for name, _, value in (define.partition("=") for define in device.defines)
@@ -258,7 +258,7 @@ def _shadows(places: Mapping[str, Path], folders: Iterable[str]) -> dict[str, st
     texts: dict[str, str] = {}
     for place, path in places.items():
         beside = PurePosixPath(place).parent
-        for _, named in _INCLUDED.findall(_text(path)):
+        for named in _INCLUDED.findall(_text(path)):
             shadow = (beside / named).as_posix()
             target = next((f"{folder}/{named}" for folder in order if f"{folder}/{named}" in places), None)
             if target and ".." not in named and shadow not in places:

@@ -43,7 +43,6 @@ typedef struct Hooks {
 /* One registered type. */
 typedef struct Registered {
     void (*class_init)(ObjectClass *klass, void *data);
-    void (*class_base_init)(ObjectClass *klass, void *data);
     void *data;
 } Registered;
 
@@ -221,13 +220,6 @@ static void class_init(ObjectClass *klass, void *data)
     }
 }
 
-static void class_base_init(ObjectClass *klass, void *data)
-{
-    const Registered *type = data;
-
-    type->class_base_init(klass, type->data);
-}
-
 Type compat_type_register(const TypeInfo *info)
 {
     /* It was the base type that was fit for both kinds of PCI, up to 2.11. */
@@ -241,12 +233,9 @@ Type compat_type_register(const TypeInfo *info)
 
     /* 10.1: the data is const */
     type->class_init = (void *)info->class_init;
-    type->class_base_init = (void *)info->class_base_init;
     type->data = (void *)info->class_data;
     today->class_data = type;
     today->class_init = (void *)class_init;
-    today->class_base_init =
-        info->class_base_init ? (void *)class_base_init : NULL;
     if (g_strcmp0(info->parent, TYPE_VIRTIO_PCI) == 0 && !info->interfaces) {
         today->interfaces = interfaces;
     }

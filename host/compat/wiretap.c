@@ -16,8 +16,14 @@
 #include "wiretap.h"
 
 #define VARIABLE "HARNESS_WIRETAP"
-#define MAX_CHAINS 4096         /* a file must not fill the disk */
 #define MAX_BYTES 64            /* of one buffer */
+/*
+ * A file must not fill the disk, and a guest can make chains of 1024 buffers.
+ * Of the file 64 MiB are read.  No chain is begun in the second half of them,
+ * so that those that were are told to their ends.
+ */
+#define MAX_CHAINS 4096
+#define MAX_FILE (64 * 1024 * 1024)
 
 /* A chain that the device has. */
 typedef struct Chain {
@@ -31,6 +37,7 @@ typedef struct Chain {
 static GMutex lock;
 static GHashTable *chains;
 static uint64_t taken;
+static size_t told;             /* bytes */
 static int file = -1;
 static bool looked;
 
@@ -59,8 +66,10 @@ static void chain_free(gpointer data)
 static void append_buffers(GString *line, const char *name,
                            const struct iovec *iov, unsigned int count)
 {
+    static const char digits[] = "0123456789abcdef";
+    char text[2 * MAX_BYTES];
     unsigned int i;
-    size_t at;
+    size_t at, shown;
 
     g_string_append_printf(line, ",\"%s\":[", name);
     for (i = 0; i < count; i++) {
@@ -68,9 +77,12 @@ static void append_buffers(GString *line, const char *name,
 
         g_string_append_printf(line, "%s{\"len\":%zu,\"data\":\"",
                                i ? "," : "", iov[i].iov_len);
-        for (at = 0; at < MIN(iov[i].iov_len, MAX_BYTES); at++) {
-            g_string_append_printf(line, "%02x", data[at]);
+        shown = MIN(iov[i].iov_len, MAX_BYTES);
+        for (at = 0; at < shown; at++) {
+            text[2 * at] = digits[data[at] >> 4];
+            text[2 * at + 1] = digits[data[at] & 15];
         }
+        g_string_append_len(line, text, 2 * shown);
         g_string_append(line, "\"}");
     }
     g_string_append_c(line, ']');
@@ -84,6 +96,7 @@ static void tell(GString *line, const VirtQueueElement *elem)
     append_buffers(line, "out", elem->out_sg, elem->out_num);
     append_buffers(line, "in", elem->in_sg, elem->in_num);
     g_string_append(line, "}\n");
+    told += line->len;
     while (done < line->len) {
         ssize_t count = write(file, line->str + done, line->len - done);
 
@@ -132,7 +145,7 @@ static void take(VirtQueue *vq, const VirtQueueElement *elem, void *block)
         chain->vq = vq;
         chain->index = elem->index;
         chain->block = block;
-        if (telling() && taken < MAX_CHAINS) {
+        if (telling() && taken < MAX_CHAINS && told < MAX_FILE / 2) {
             chain->id = ++taken;
             line = g_string_new(NULL);
             g_string_printf(line, "{\"event\":\"pop\",\"id\":%" PRIu64
@@ -160,7 +173,7 @@ static void *give(VirtQueue *vq, const VirtQueueElement *elem, unsigned int len)
     g_mutex_lock(&lock);
     chain = chains ? g_hash_table_lookup(chains, &key) : NULL;
     if (chain) {
-        if (chain->id && telling()) {
+        if (chain->id && telling() && told <= MAX_FILE) {
             line = g_string_new(NULL);
             g_string_printf(line, "{\"event\":\"push\",\"id\":%" PRIu64
                             ",\"queue\":%d,\"used\":%u",

@@ -83,6 +83,17 @@ def test_the_deadline_ends_the_whole_group(tmp_path: Path) -> None:
     assert gone(int((tmp_path / "pid").read_text()))
 
 
+@pytest.mark.parametrize("more", ["", ">/dev/null"], ids=["holds our pipe", "quiet"])
+def test_what_a_program_leaves_running_ends_with_it(tmp_path: Path, more: str) -> None:
+    """Makefiles of other people's run what they like; nobody waits for it."""
+    script = f"sleep 300 {more} & echo $! >{tmp_path}/pid; echo done; exit $0"
+    assert run(["sh", "-c", script, "0"], job(tmp_path, seconds=10.0)) == "done\n"
+    assert gone(int((tmp_path / "pid").read_text()))
+    with pytest.raises(ArtifactError, match="done"):
+        run(["sh", "-c", script, "7"], job(tmp_path, seconds=10.0))
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
 def test_ninja_s_counter_moves_the_step(tmp_path: Path) -> None:
     step = Step("building")
     run(["sh", "-c", "echo '[1/40] a'; echo '[10/40] b'; echo c"], job(tmp_path, step=step))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from harness.artifacts.foreign_driver import (
 )
 from harness.artifacts.kernel import Kernel
 from harness.artifacts.progress import Progress
-from harness.errors import ArtifactError, SetupError
+from harness.errors import ArtifactError, HarnessError, SetupError
 
 if TYPE_CHECKING:
     from harness.artifacts.process import Job
@@ -137,9 +138,10 @@ def test_what_the_compiler_is_told(tmp_path: Path) -> None:
     assert compat.endswith("guest/compat/include")
     plain = DriverSources(folder=tmp_path, defines=("A",), compat=False)
     assert (list(flags(plain, str)), first_folders(plain)) == (["-DA"], [])
-    (tmp_path / "a b").mkdir()
-    with pytest.raises(SetupError, match="space"):
-        first_folders(DriverSources(folder=tmp_path, include=(tmp_path / "a b",)))
+    for name, odd in (("a b", "a space"), ("it's", "'"), ("$(id)", r"\$")):
+        (tmp_path / name).mkdir()
+        with pytest.raises(SetupError, match=f"cannot have {odd} in"):
+            first_folders(DriverSources(folder=tmp_path, include=(tmp_path / name,)))
     with pytest.raises(SetupError, match="there is no"):
         first_folders(DriverSources(folder=tmp_path, include=(tmp_path / "none",)))
 
@@ -204,6 +206,34 @@ def test_a_module_is_built_once_for_what_it_depends_on(tmp_path: Path, make: Mak
     identities.add(builder(tmp_path).get(sources, kernel(tmp_path)).identity)
     assert len(identities | {first.identity}) == 7
     assert [path.name for path in sources.folder.iterdir()] == ["a.c"]
+
+
+def test_all_that_can_be_included_counts(tmp_path: Path, make: Make) -> None:
+    for name in ("s", "headers"):
+        (tmp_path / name).mkdir()
+    sources = write(tmp_path / "s", a__c='#include "table.inc"')
+    sources = DriverSources(folder=sources.folder, include=(tmp_path / "headers",))
+    identities = set()
+    for text in ("1", "2"):
+        (tmp_path / "headers" / "table.inc").write_text(text)
+        identities.add(builder(tmp_path).get(sources, kernel(tmp_path)).identity)
+    assert len(identities) == len(make.commands) == 2
+
+
+def test_any_name_will_do_for_what_is_no_source(tmp_path: Path, make: Make) -> None:
+    (tmp_path / "s").mkdir()
+    sources = write(tmp_path / "s", a__c="")
+    # As archives from other systems leave them.
+    for name in (b"\xe1\xed\xe1.txt", b"a\nb.txt", b"'$x\".txt"):
+        Path(os.fsdecode(os.fsencode(sources.folder) + b"/" + name)).write_text("")
+    assert builder(tmp_path).get(sources, kernel(tmp_path)).module.name == "a.ko"
+    assert len(make.commands) == 1
+
+
+@pytest.mark.parametrize("pattern", ["/etc/*.c", "", "../*.c"])
+def test_patterns_stay_in_the_folder(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(HarnessError):
+        plan(DriverSources(folder=tmp_path, sources=(pattern,)))
 
 
 def test_what_does_not_build_is_a_finding_with_its_place(tmp_path: Path, make: Make) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,31 @@ def test_sources_that_are_none_are_one_line(tmp_path: Path) -> None:
         compiled(sources(tmp_path))
     with pytest.raises(SetupError, match=r"there is no x\.c in"):
         compiled(sources(tmp_path, sources=("x.c",)))
+
+
+@pytest.mark.parametrize("pattern", ["/etc/*.c", "", "../*.c", "linked/*.c", "words"])
+def test_patterns_find_only_what_is_laid_out(tmp_path: Path, pattern: str) -> None:
+    folder = write(tmp_path, {"d/a.c": "", "d/words": "", "b.c": ""}) / "d"
+    (folder / "linked").symlink_to(tmp_path)
+    with pytest.raises(SetupError):
+        compiled(sources(folder, sources=(pattern,)))
+
+
+def test_names_that_meson_cannot_have_are_one_line(tmp_path: Path) -> None:
+    for number, name in enumerate((b"\xe1.c", b"a\nb.c")):
+        folder = write(tmp_path, {f"{number}/x.h": ""}) / str(number)
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text("")
+        with pytest.raises(SetupError, match="name"):
+            compiled(sources(folder))
+
+
+def test_odd_texts_take_no_time(tmp_path: Path) -> None:
+    texts = ("\n" * 400_000, "/* " * 200_000, '#include "' + "\n" * 400_000, "#define " * 100_000)
+    folder = write(tmp_path / "d", {f"{number}.c": text for number, text in enumerate(texts)})
+    (tmp_path / "scratch").mkdir()
+    start = time.process_time()
+    device_overlay(sources(folder), KCONFIG, tmp_path / "scratch")
+    assert time.process_time() - start < 5
 
 
 def test_their_headers_come_before_qemus(tmp_path: Path) -> None:
