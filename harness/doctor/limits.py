@@ -33,7 +33,7 @@ GUEST_BYTES, COMPILER_BYTES, LEAST_BYTES = 400 * MB, 300 * MB, 600 * MB
 
 def _raise_line(letter: str, wanted: int, hard: int, item: str, user: str) -> str:
     """Return what raises a limit: a word in this shell, or root's word."""
-    if hard in {UNLIMITED, -1} or hard >= wanted:
+    if hard == UNLIMITED or hard >= wanted:
         return f"ulimit -S{letter} {wanted}"
     line = f"{user} - {item} {wanted}"
     return f"as root: echo '{line}' >/etc/security/limits.d/harness.conf, then log in again"
@@ -45,7 +45,7 @@ def open_files(here: Surroundings) -> Check:
     soft, hard = here.limit(resource.RLIMIT_NOFILE)
     if soft == UNLIMITED or soft >= FILES:
         return good(name, "no limit" if soft == UNLIMITED else f"{soft} for each process")
-    cure = _raise_line("n", 4096 if hard >= 4096 else FILES, hard, "nofile", here.user)
+    cure = _raise_line("n", FILES, hard, "nofile", here.user)
     if soft < LEAST_FILES:
         return bad(name, f"only {soft} for each process, a run takes {LEAST_FILES}", cure)
     return doubtful(name, f"only {soft} for each process, several guests take {FILES}", cure)
