@@ -31,6 +31,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         [],
         ["nonsense"],
         ["build", "everything"],
+        ["doctor", "--install", "--json"],
         ["shell", "--accel", "hvf"],
         ["fuzz", "--requests", "0"],
         ["fuzz", "--requests", "many"],

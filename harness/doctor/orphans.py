@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from harness.doctor.check import Check, doubtful, good
+from harness.doctor.surroundings import INIT
 from harness.machine.command import marked
 from harness.machine.rundir import has_owner, ownerless, runtime_root
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 NAME = "leftovers"
 END_SECONDS = 5.0
+# Who becomes the parent of whoever lost it: the first process, or one that asked for it (prctl(2)).
+ADOPTERS = (INIT, "systemd", "tini", "docker-init", "dumb-init", "catatonit")
 CURE = "python -m harness doctor --clean-up"
 
 
@@ -77,7 +80,7 @@ def _is_orphan(here: Surroundings, task: Task, cache: Path) -> bool:
             return False
     # A device without a guest has no run directory; but its parent was a Python, and is now whoever adopts.
     ours = Path(task.command[0]).is_relative_to(cache / "store")
-    return ours and "qtest" in task.command and not task.parent.startswith("python")
+    return ours and "qtest" in task.command and task.parent in ADOPTERS
 
 
 def look(found: Leftovers) -> Check:

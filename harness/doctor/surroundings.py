@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 RUN_SECONDS = 60.0
+INIT = "init"
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,11 @@ def _program(process: psutil.Process | None) -> str:
     if process is None:
         return ""
     try:
-        return Path(process.exe()).name
+        name = Path(process.exe()).name
     except psutil.Error:
-        return ""
+        name = ""
+    # The first process adopts whoever lost its parent; in a container it may be the harness itself.
+    return INIT if process.pid == 1 and not name.startswith("python") else name
 
 
 def kvm_device(path: Path = KVM_DEVICE) -> Device:

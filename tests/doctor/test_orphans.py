@@ -57,6 +57,9 @@ def test_a_device_without_a_guest_whose_parent_is_dead(tmp_path: Path) -> None:
         Task(1, 1000, command, parent="systemd"),
         Task(2, 1000, command, parent="python3.11"),
         Task(3, 1000, ("/usr/bin/qemu-system-x86_64", "-accel", "qtest"), parent="systemd"),
+        # Somebody tries it by hand, or nobody knows.
+        Task(4, 1000, command, parent="bash"),
+        Task(5, 1000, command),
     ]
     found = orphans.find(stage(tmp_path / "root", tasks=lambda: table), tmp_path)
     assert [task.pid for task in found.tasks] == [1]
