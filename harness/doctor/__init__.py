@@ -9,7 +9,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from harness.artifacts import NotBuiltError
 from harness.doctor import basics, caches, disks, kvm, limits, network, orphans, packages, toolchain
 from harness.doctor.check import Check, Status, as_json, bad, good, worst
 from harness.doctor.orphans import Leftovers
@@ -108,8 +107,8 @@ def _are_built(artifacts: Artifacts) -> bool:
 def _headers(looking: Artifacts) -> Path | None:
     try:
         return looking.kernel().headers
-    except NotBuiltError:
-        return None
+    except (HarnessError, OSError):
+        return None  # not fetched yet, or in a cache that is told of elsewhere
 
 
 def _not_asked(name: str) -> Check:

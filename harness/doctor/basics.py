@@ -67,7 +67,7 @@ def tox(here: Surroundings) -> Check:
     told = here.run(["tox", "--version"], PROGRAM_SECONDS)
     found = re.search(r"\b(\d+)\.(\d+)(?:\.\d+)?", told.text)
     if told.status or found is None:
-        return doubtful("tox", f"it does not tell its version: {_first(told.text)}", cure)
+        return doubtful("tox", f"it does not tell its version: {_last(told.text)}", cure)
     version = int(found[1]), int(found[2])
     if version >= WANTED_TOX:
         return good("tox", found[0])
@@ -154,3 +154,7 @@ def dated_files(cache: Path, here: Surroundings) -> list[Path]:
 
 def _first(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "it says nothing")
+
+
+def _last(text: str) -> str:
+    return _first("\n".join(reversed(text.splitlines())))

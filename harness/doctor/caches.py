@@ -31,9 +31,9 @@ def content(here: Surroundings, root: Path, damaged: Callable[[], Mapping[str, s
         root: the cache; it need not be there.
         damaged: reads every byte, and tells which entries are not as they were made; None: do not.
     """
-    if not root.is_dir():
-        return good(NAME, "there is none yet")
     try:
+        if not root.is_dir():
+            return good(NAME, "there is none yet")
         found = _access(here, root) or _versions(root)
     except PermissionError as error:
         cure = f"make it yours (as root: chown -R {here.user} {root}), or {ELSEWHERE}"
@@ -120,17 +120,23 @@ def to_be_fetched(settings: Settings) -> bool:
         groups.append("qemu-source")
     if settings.kernel is KernelKind.DEBUG:
         groups.append("kernel-source")
-    for group in groups:
-        # A group's pin has the digest of its question behind its name, which has no dash.
-        pins = [path for path in root.glob(f"pins/{group}-*.json") if path.stem.rpartition("-")[0] == group]
-        try:
-            sums = [[remote["sha256"] for remote in json.loads(path.read_text())] for path in pins]
-        except (OSError, ValueError, KeyError, TypeError):
-            return True
-        here = [all((root / "store" / f"download-{digest[:32]}").is_dir() for digest in pin) for pin in sums]
-        if not any(here):
-            return True
-    return False
+    try:
+        return not all(_is_fetched(root, group) for group in groups)
+    except PermissionError:
+        return False  # the cache is not ours: another is needed first
+
+
+def _is_fetched(root: Path, group: str) -> bool:
+    """Say whether all files of a group of packages are in the store."""
+    # A pin has the digest of its question behind the group's name; the digest has no dash.
+    pins = [path for path in root.glob(f"pins/{group}-*.json") if path.stem.rpartition("-")[0] == group]
+    try:
+        sums = [[remote["sha256"] for remote in json.loads(path.read_text())] for path in pins]
+    except PermissionError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return any(all((root / "store" / f"download-{digest[:32]}").is_dir() for digest in pin) for pin in sums)
 
 
 def _user(number: int) -> str:

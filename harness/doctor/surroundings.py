@@ -221,6 +221,10 @@ class Surroundings:
 
     def place(self, path: Path) -> Path:
         """Return a path, or the nearest folder above it that is there."""
-        while not path.exists() and path != path.parent:
+        while path != path.parent:
+            # What cannot even be looked at is as good as not there.
+            with contextlib.suppress(PermissionError):
+                if path.exists():
+                    break
             path = path.parent
         return path

@@ -55,7 +55,11 @@ def test_python(tmp_path: Path, version: tuple[int, ...], status: Status) -> Non
         ((0, "4.23.2 from /usr/lib/tox"), Status.OK, "4.23.2"),
         ((0, "3.28.0 imported from /usr/lib"), Status.OK, "3.28.0; it fetches 4.20"),
         ((0, "2.9.1 imported from /usr/lib"), Status.WARN, "too old for tox.ini"),
-        ((1, "ImportError: no pluggy"), Status.WARN, "ImportError: no pluggy"),
+        (
+            (1, "Traceback (most recent call last):\nImportError: no pluggy\n"),
+            Status.WARN,
+            "ImportError: no pluggy",
+        ),
     ],
 )
 def test_tox(tmp_path: Path, said: tuple[int, str], status: Status, seen: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.artifacts import Artifacts, KernelKind, Progress, Settings
 from harness.artifacts.cache import FORMAT, Recipe, Store
-from harness.doctor import caches
+from harness.doctor import caches, examine
 from harness.doctor.check import Status
 from tests.doctor.staged import stage
 
@@ -113,6 +113,22 @@ def test_an_unreadable_cache(tmp_path: Path, cache: Path, monkeypatch: pytest.Mo
     check = caches.content(here, cache)
     assert check.status is Status.FAIL
     assert "manifest.json cannot be read" in check.seen
+
+
+def test_a_cache_in_somebody_elses_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, **_: object) -> os.stat_result:
+        if "home" in self.parts:
+            raise PermissionError(13, "Permission denied", os.fspath(self))
+        return os.stat(self)  # noqa: PTH116 -- the method is what is replaced
+
+    here, cache = stage(tmp_path), tmp_path / "home" / "cache"
+    monkeypatch.setattr(Path, "stat", refuse)
+    check = caches.content(here, cache)
+    assert (check.status, check.seen) == (Status.FAIL, f"{cache} cannot be read")
+    assert not caches.to_be_fetched(Settings(cache, None, 1))
+    assert here.place(cache) == tmp_path
+    checks = examine(Artifacts(Settings(cache, None, 1), Progress()), "auto", here=here)
+    assert len(checks) == 22
 
 
 def pin(cache: Path, group: str, *, fetched: bool) -> None:
