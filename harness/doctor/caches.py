@@ -105,7 +105,9 @@ def _versions(root: Path) -> Check | None:
         return doubtful(NAME, f"no manifest: {_some(unreadable)}", cure)
     foreign = sorted(path.name for path in root.iterdir() if path.name not in CACHE_CONTENT)
     if foreign:
-        return doubtful(NAME, f"{root} has what is not the harness's: {_some(foreign)}", ELSEWHERE)
+        seen = f"in {root}, and not of this version: {_some(foreign)}"
+        cure = f"none needed if another version of the harness made it; else move it away, or {ELSEWHERE}"
+        return doubtful(NAME, seen, cure)
     return None
 
 
