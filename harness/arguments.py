@@ -40,3 +40,19 @@ def add_bench_crypto(crypto: argparse.ArgumentParser, count_of: Callable[[str], 
     crypto.add_argument("--apart", action="store_true", help=text)
     crypto.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
     crypto.add_argument("--svg", type=Path, metavar="FILE", help="draw a chart (needs the extra 'bench')")
+
+
+def add_doctor(doctor: argparse.ArgumentParser) -> None:
+    """Add the options of ``doctor``."""
+    text = "install the missing packages first (by apt-get, with sudo when not root)"
+    # apt-get prints where the object would be printed.
+    printing = doctor.add_mutually_exclusive_group()
+    printing.add_argument("--install", action="store_true", help=text)
+    text = "first end the QEMUs and remove the run directories of crashed runs, each told beforehand"
+    doctor.add_argument("--clean-up", action="store_true", help=text)
+    text = "ask the package mirrors and the Python index even when nothing has to be fetched"
+    doctor.add_argument("--network", action="store_true", help=text)
+    text = "read every byte of the cache, to find damaged entries"
+    doctor.add_argument("--deep", action="store_true", help=text)
+    text = "print a JSON object: status (the worst of ok, warn, fail), and checks: name, status, seen, cure"
+    printing.add_argument("--json", action="store_true", help=text)

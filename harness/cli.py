@@ -74,9 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    add("doctor", _doctor, "say what this machine has and what is missing", guest).add_argument(
-        "--install", action="store_true", help="install the missing packages (by sudo when not root)"
-    )
+    text = "say what this machine has, what is missing, and what to do; status 1 when something fails"
+    arguments.add_doctor(add("doctor", _doctor, text, guest))
     add("build", _build, "build what is missing").add_argument(
         "what",
         nargs="?",
@@ -153,12 +152,22 @@ def _artifacts(options: argparse.Namespace, kernel: str | None = None) -> Artifa
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    artifacts = _artifacts(options)
     if options.install:
         doctor.install_packages()
-    checks = doctor.examine(_artifacts(options), requested_accelerator(options.accel))
-    for check in checks:
-        print(check.line())
-    return 0 if all(check.ok for check in checks) else FAILED
+    if options.clean_up:
+        # What is ended and removed is told beforehand; a program reads the rest.
+        stream = sys.stderr if options.json else sys.stdout
+        found = doctor.leftovers(artifacts.settings.cache_dir)
+        for line in found.lines():
+            print(f"ending or removing {line}", file=stream, flush=True)
+        for line in doctor.clean_up(found).lines():
+            print(f"still there: {line}", file=stream)
+    checks = doctor.examine(
+        artifacts, requested_accelerator(options.accel), ask_network=options.network, deep=options.deep
+    )
+    print(doctor.as_json(checks) if options.json else "\n".join(check.line() for check in checks))
+    return FAILED if doctor.worst(checks) is doctor.Status.FAIL else 0
 
 
 def _build(options: argparse.Namespace) -> int:

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line and the doctor, with nothing built and nothing installed."""
+"""The command line, with nothing built and nothing installed."""
 
 from __future__ import annotations
 
-import os
+import runpy
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import doctor
 from harness.cli import main
-from harness.errors import SetupError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +31,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         [],
         ["nonsense"],
         ["build", "everything"],
+        ["doctor", "--install", "--json"],
         ["shell", "--accel", "hvf"],
         ["fuzz", "--requests", "0"],
         ["fuzz", "--requests", "many"],
@@ -68,33 +67,19 @@ def test_clean_says_what_it_freed(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert not (tmp_path / "store" / "entry").exists()
 
 
+def test_a_python_that_is_too_old_is_told_before_anything_is_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
+    with pytest.raises(SystemExit, match=r"^FAIL    python: 3.9, .* needs 3.11 .*python3.11 -m venv"):
+        runpy.run_module("harness", run_name="__main__")
+
+
 def test_the_module_runs() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "harness", "--help"], capture_output=True, check=False, timeout=60
     )
     assert done.returncode == 0
-
-
-def test_a_check_is_one_line() -> None:
-    assert doctor.Check("cache", ok=True, seen="here").line() == "ok      cache: here"
-    missing = doctor.Check("packages", ok=False, seen="missing gcc", cure="install it").line()
-    assert missing == "MISSING packages: missing gcc  -> install it"
-
-
-def test_missing_packages_need_dpkg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SetupError, match="dpkg"):
-        doctor.missing_packages()
-
-
-def test_installing_as_nobody_without_sudo_names_the_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(doctor, "missing_packages", lambda: ["gcc", "make"])
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SetupError, match="apt-get install -y --no-install-recommends gcc make"):
-        doctor.install_packages()
 
 
 @pytest.mark.parametrize("option", ["--rounds=0", "--clones=x", "--json"])

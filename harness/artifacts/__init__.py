@@ -164,7 +164,17 @@ class Artifacts:
 
     def are_built(self) -> bool:
         """Say whether a guest can be booted without fetching or building anything."""
-        looking = Artifacts(
+        looking = self.looking()
+        try:
+            looking.qemu()
+            looking.image()
+        except NotBuiltError:
+            return False
+        return True
+
+    def looking(self) -> Artifacts:
+        """Return the same artifacts, of which what is missing raises NotBuiltError."""
+        return Artifacts(
             self.settings,
             Progress(),
             building=False,
@@ -172,12 +182,13 @@ class Artifacts:
             kernel=self._kernel_package,
             not_ours=self._not_ours,
         )
-        try:
-            looking.qemu()
-            looking.image()
-        except NotBuiltError:
-            return False
-        return True
+
+    def damaged(self) -> dict[str, str]:
+        """Return the names of the cache's entries that are not as they were made, and what is wrong.
+
+        Every byte is read, except in trees that are only counted.
+        """
+        return self._store.damaged()
 
     def clean(self) -> int:
         """Remove everything that the harness put into the cache; return how many bytes that frees.

@@ -119,6 +119,11 @@ class Store:
                 self._verified.discard(path.name)
                 remove(path)
 
+    def damaged(self) -> dict[str, str]:
+        """Return the names of the entries that are not what their manifests tell, and what is wrong."""
+        found = {entry.name: self._damage(entry) for entry in sorted(self._store.glob("*-*"))}
+        return {name: damage for name, damage in found.items() if damage is not None}
+
     def _is_whole(self, entry: Path) -> bool:
         if self._damage(entry) is not None:
             return False

@@ -22,7 +22,7 @@ from harness.artifacts.storage import locked, remove
 from harness.errors import ArtifactError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.artifacts.kernel import Kernel
 
@@ -138,14 +138,14 @@ def sanitizer_runtime(compiler: str) -> Path:
     return runtime
 
 
-def kernel_compiler(headers: Path) -> str:
-    """Return the compiler that a kernel's headers ask for, or plain gcc where that is not installed."""
+def kernel_compiler(headers: Path, which: Callable[[str], str | None] = shutil.which) -> str:
+    """Return the compiler that a kernel's headers ask for, or plain gcc where ``which`` finds none."""
     try:
         text = (headers / ".kernelvariables").read_text()
     except FileNotFoundError:
         text = ""
     asked = re.search(r"(?m)^\s*(?:override\s+)?CC\s*:?=.*?(gcc-\d+)\s*$", text)
-    return asked[1] if asked and shutil.which(asked[1]) else "gcc"
+    return asked[1] if asked and which(asked[1]) else "gcc"
 
 
 class Compiler:

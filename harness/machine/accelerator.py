@@ -118,8 +118,8 @@ def kvm_access(device: Path = KVM_DEVICE) -> Access:
     except PermissionError:
         return Access(
             usable=False,
-            reason=f"{device} may not be opened by user {_user()}",
-            cure=f"sudo usermod -aG kvm {_user()}, then log in again",
+            reason=f"{device} may not be opened by user {user_name()}",
+            cure=f"sudo usermod -aG kvm {user_name()}, then log in again",
         )
     except OSError as error:
         return Access(
@@ -225,7 +225,8 @@ def _write(entry: Path, verdict: Verdict) -> None:
     staged.replace(entry)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of the user that this process belongs to; the number when it has none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from harness.machine.config import MachineConfig
 
+_MARK = "harness:"
 NET_ID = "net0"
 LAN_ID = "lan0"
 MEMORY_ID = "mem"
@@ -81,7 +83,15 @@ def slot_id(index: int) -> str:
 
 def marker(run_directory: Path) -> str:
     """Return the name that marks a guest's QEMU in the process table; it holds the run directory's path."""
-    return f"harness:{run_directory}"
+    return f"{_MARK}{run_directory}"
+
+
+def marked(command: Sequence[str]) -> Path | None:
+    """Return the run directory that a command line is marked with, or None: it is no guest of ours."""
+    for option, value in pairwise(command):
+        if option == "-name" and value.startswith(f"{_MARK}/"):
+            return Path(value.removeprefix(_MARK).replace(",,", ","))
+    return None
 
 
 def qemu_command(

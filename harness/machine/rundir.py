@@ -114,13 +114,33 @@ def sweep(root: Path) -> tuple[Path, ...]:
     Returns:
         The directories removed.
     """
-    gone: list[Path] = []
-    for path in sorted(root.glob(f"{_PREFIX}*")):
-        if (path / _KEPT).exists() or _in_use(path / "lock"):
-            continue
+    gone = _ownerless(root)
+    for path in gone:
         shutil.rmtree(path, ignore_errors=True)
-        gone.append(path)
-    return tuple(gone)
+    return gone
+
+
+def ownerless(root: Path) -> tuple[Path, ...]:
+    """Return the run directories in ``root`` whose owners are dead and did not ask to keep them.
+
+    Raises:
+        OSError: ``root`` cannot be read or is somebody else's.
+    """
+    if not root.is_dir():
+        return ()
+    # Whoever makes one now must not find its lock held by us.
+    with _locked(root / "lock"):
+        return _ownerless(root)
+
+
+def has_owner(path: Path) -> bool:
+    """Say whether a run directory belongs to a run that lives."""
+    return _in_use(path / "lock")
+
+
+def _ownerless(root: Path) -> tuple[Path, ...]:
+    found = sorted(root.glob(f"{_PREFIX}*"))
+    return tuple(path for path in found if not (path / _KEPT).exists() and not _in_use(path / "lock"))
 
 
 def _undertaker(path: Path) -> subprocess.Popen[bytes]:

@@ -132,7 +132,7 @@ def test_no_permission_is_a_sentence_of_its_own(device: Path, monkeypatch: pytes
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("harness.machine.accelerator.os.open", refuse)
-    monkeypatch.setattr(accelerator, "_user", lambda: "maria")
+    monkeypatch.setattr(accelerator, "user_name", lambda: "maria")
     access = kvm_access(device)
     assert not access.usable
     assert access.reason == f"{device} may not be opened by user maria"
