@@ -143,8 +143,8 @@ def test_a_native_module(folder: Path) -> None:
         ("a = " + "[" * 5000, "it is nested too deeply"),
     ],
     ids=["name", "kind", "unknown", "kinds", "table", "spare", "folder", "number", "node", "options",
-         "feature", "toml", "chat", "nul", "long", "no folder", "absolute", "above", "stars", "no pattern", "module",
-         "above /dev", "escape", "lines", "no device", "no value", "space", "id", "type", "deep"],
+         "feature", "toml", "chat", "nul", "long", "no folder", "absolute", "above", "stars", "no pattern",
+         "module", "above /dev", "escape", "lines", "no device", "no value", "space", "id", "type", "deep"],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line(folder: Path, text: str, said: str) -> None:
     with pytest.raises(SetupError) as caught:
