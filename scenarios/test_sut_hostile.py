@@ -113,7 +113,7 @@ def test_a_key_length_beyond_the_key(sut_device, sut, keylen):
 @pytest.mark.reference_wire
 @pytest.mark.parametrize("length", [32, 4096, 65536])
 def test_a_length_beyond_the_data(sut_device, sut, length):
-    """A crypt_op that tells of more data than its buffers have makes the device read and write nothing else."""
+    """A crypt_op that tells of more data than its buffers have makes the device touch nothing else."""
     driver = _driver(sut_device(), sut)
     handle = _opened(driver)
     session = wire.Session(handle, SessionOp(cipher=11, keylen=16), KEY)

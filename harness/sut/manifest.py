@@ -119,7 +119,9 @@ class Manifest(_Table):
     features: tuple[Feature, ...] = Field((), description="what of /dev/crypto it has besides AES-CBC")
     virtio_id: int = Field(VIRTIO_ID, ge=1, le=63, description="by which driver and device find each other")
     wire: Literal["reference", "other"] = Field("reference", description="what crosses the virtqueue")
-    max_bytes: int = Field(65536, ge=4096, description="the most bytes of one operation that it promises")
+    max_bytes: int = Field(
+        65536, ge=4096, multiple_of=16, description="the most bytes of one operation that it promises"
+    )
     driver: Driver | None = Field(None, description="the guest's module")
     device: Device | None = Field(None, description="QEMU's device")
     chat: dict[str, Any] | None = Field(None, description="the chat")
