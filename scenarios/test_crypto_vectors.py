@@ -30,7 +30,7 @@ def test_nist_vectors(crypto, vector, in_place):
 @pytest.mark.parametrize("key_bytes", KEY_BYTES)
 @pytest.mark.parametrize("op", list(abi.Op), ids=lambda op: op.name.lower())
 def test_every_size(twin, sut, key_bytes, op):
-    """From one block to 64 KiB, or what is promised, around each page and chunk border, all is the model's."""
+    """From one block to 64 KiB or what is promised, around each page and chunk border, it is the model's."""
     chance = random.Random(key_bytes)  # noqa: S311 -- test data, the same in every run
     ses = twin.session(abi.Cipher.AES_CBC, chance.randbytes(key_bytes))
     for size in (size for size in SIZES if size <= sut.max_bytes):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 WIRE, FIGURE = "wire", "figure"
 _SCENARIO, _SAID = "verdicts: scenario", "verdicts: said"
 _RECORDER = "verdicts: recorder"
+_WORKER_DIED = "???"
 _ASKS = pytest.StashKey[Scenario]()
 # Sections of a report that are what a test printed, and not what somebody has put there for a person.
 _CAPTURED = ("stdout", "stderr", "log")
@@ -180,11 +181,14 @@ class Recorder:
         if _SCENARIO in properties:
             facts = json.loads(properties[_SCENARIO])
             self._learn(Scenario(facts["name"], Requirement.named(facts["requirement"]), facts["sentence"]))
-        scenario = self._known.get(report.nodeid)
-        if scenario is None:
-            return
         # A worker that died reports one phase, "???", and nothing after it.
         when = str(report.when)
+        scenario = self._known.get(report.nodeid)
+        if scenario is None and when == _WORKER_DIED:
+            # It did so before it could tell what the test asks for: who has collected goes by the name.
+            scenario = Scenario(report.nodeid, Requirement.BUILDS)
+        if scenario is None:
+            return
         outcome = Outcome(report.outcome)
         self._ledger.phase(report.nodeid, when, outcome, _said(report, properties), report.duration)
         if when in ("setup", "call"):
