@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAJOR = 60
+MOST_MAJOR = 4095
+MOST_VIRTIO_ID = 63
+NAME_CHARACTERS = 80
 NODE = "/dev/cryptodev0"
 NATIVE_NODE = "/dev/crypto"
 
@@ -50,7 +53,10 @@ _DeviceOption = Annotated[
 _Macro = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(=.*)?$")]
 # What ends up in reports and on terminals is a line.
 _Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")
+    str,
+    StringConstraints(
+        min_length=1, max_length=NAME_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+    ),
 ]
 
 
@@ -83,7 +89,7 @@ class Driver(_Table):
     parameters: _Options = Field("", description="parameters of the module")
     needs: tuple[_Word, ...] = Field((), description="modules of the kernel's own that are loaded before")
     nodes: Nodes = Field(Nodes.AUTO, description="auto: the module makes its nodes; mknod: the harness does")
-    major: int = Field(MAJOR, ge=1, le=4095, description="of the nodes, with mknod")
+    major: int = Field(MAJOR, ge=1, le=MOST_MAJOR, description="of the nodes, with mknod")
     minors: int = Field(1, ge=1, le=32, description="how many nodes mknod makes")
     node: _Path | None = Field(None, description="the node of the first device")
     compat: bool = Field(default=True, description="whether the headers for old code are put in front")
@@ -117,7 +123,9 @@ class Manifest(_Table):
     name: _Name = Field(description="what reports call it")
     kind: Literal["pair", "driver", "device", "native", "chat"] = Field(description="what of it is not ours")
     features: tuple[Feature, ...] = Field((), description="what of /dev/crypto it has besides AES-CBC")
-    virtio_id: int = Field(VIRTIO_ID, ge=1, le=63, description="by which driver and device find each other")
+    virtio_id: int = Field(
+        VIRTIO_ID, ge=1, le=MOST_VIRTIO_ID, description="by which driver and device find each other"
+    )
     wire: Literal["reference", "other"] = Field("reference", description="what crosses the virtqueue")
     max_bytes: int = Field(
         65536, ge=4096, multiple_of=16, description="the most bytes of one operation that it promises"
