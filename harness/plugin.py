@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 pytest_plugins = (
     "harness.fixtures",
+    "harness.chat_fixtures",
     "harness.foreign_fixtures",
-    "harness.sut_fixtures",
     "harness.gateways",
     "harness.grade.recorder",
 )

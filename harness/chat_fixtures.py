@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The fixtures of scenarios that say what is required of any system under test, whoever wrote it."""
+"""The fixtures of scenarios that say what is required of any chat, whoever wrote it."""
 
 from __future__ import annotations
 
