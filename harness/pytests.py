@@ -31,7 +31,7 @@ _OPTIONS = ("cache_dir", "qemu_source", "jobs", "flavour", "accel", "timeout_sca
 # How the plugin shows a failure of the machine: its kind, the place in the scenario, what was seen.
 _OF_THE_MACHINE = re.compile(r"\w+Error in \S+.* \(\w+\)")
 # How pytest begins the line that says why it did not even begin.
-_WHY = re.compile(r"_pytest\.outcomes\.Exit: |ERROR: |\S+: error: |E +")
+_WHY = re.compile(r"_pytest\.outcomes\.Exit: |ERROR: |[^:]+: error: |E +")
 _PLACE = re.compile(r"\w+\.py:\d+: ")
 
 
