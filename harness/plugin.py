@@ -23,6 +23,7 @@ from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
+from harness.pytests import place_of
 from harness.room import Room, prove_accelerator
 from harness.sut import mutants, selection
 from harness.sut.bundled import OurGuests, SystemUnderTest
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 pytest_plugins = (
     "harness.fixtures",
+    "harness.chat_fixtures",
     "harness.foreign_fixtures",
-    "harness.sut_fixtures",
     "harness.gateways",
     "harness.grade.recorder",
 )
@@ -233,16 +234,17 @@ def prepared(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
         HarnessError: a build failed, or the accelerator that was asked for does not work.
     """
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        return _header(config, wanted)
+        try:
+            return _header(config, wanted)
+        except DoesNotBuildError as error:
+            # Of what is under test: a scenario says so.
+            return [f"{error}"]
 
 
 def _prepare(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
     """Build and prove; a failure ends the run with one line."""
     try:
         return prepared(config, wanted)
-    except DoesNotBuildError as error:
-        # Of what is under test: a scenario says so.
-        return [f"{error}"]
     except HarnessError as error:
         pytest.exit(f"{error}", returncode=SETUP_FAILED)
 
@@ -283,11 +285,8 @@ def pytest_runtest_makereport(
             f"{type(call.excinfo.value).__name__} in {item.nodeid} ({call.when})",
             str(call.excinfo.value),
         ]
-        places = [entry for entry in call.excinfo.traceback if entry.path == item.path]
-        if places:
-            # A call that is written on several lines is one line here.
-            statement = " ".join(str(places[-1].statement).split())
-            lines.insert(1, f"{item.path.name}:{places[-1].lineno + 1}: {statement}")
+        if place := place_of(item.path, call.excinfo):
+            lines.insert(1, place)
         report.longrepr = "\n".join(lines)
         item.stash[TOLD] = True
     return report

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
+    import pytest
+
 FOLDER = "scenarios"
 MOST_SECONDS = 3600.0
 GRACE_SECONDS = 30.0
@@ -29,7 +31,7 @@ _OPTIONS = ("cache_dir", "qemu_source", "jobs", "flavour", "accel", "timeout_sca
 # How the plugin shows a failure of the machine: its kind, the place in the scenario, what was seen.
 _OF_THE_MACHINE = re.compile(r"\w+Error in \S+.* \(\w+\)")
 # How pytest begins the line that says why it did not even begin.
-_WHY = re.compile(r"_pytest\.outcomes\.Exit: |ERROR: |\S+: error: |E +")
+_WHY = re.compile(r"_pytest\.outcomes\.Exit: |ERROR: |[^:]+: error: |E +")
 _PLACE = re.compile(r"\w+\.py:\d+: ")
 
 
@@ -164,6 +166,16 @@ def reason_of(said: str) -> str:
     lines = [line.strip(" !") for line in said.splitlines() if line.strip(" !")]
     telling = [line for line in lines if _WHY.match(line)] or lines[-1:]
     return _WHY.sub("", telling[-1]) if telling else ""
+
+
+def place_of(path: Path, failure: pytest.ExceptionInfo[BaseException]) -> str:
+    """Return the line of a scenario's file that failed, with its text; empty if the failure is not in it."""
+    places = [entry for entry in failure.traceback if entry.path == path]
+    if not places:
+        return ""
+    # A call that is written on several lines is one line here.
+    statement = " ".join(str(places[-1].statement).split())
+    return f"{path.name}:{places[-1].lineno + 1}: {statement}"
 
 
 def message_of(text: str) -> str:

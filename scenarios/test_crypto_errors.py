@@ -126,8 +126,10 @@ def test_nothing_to_do(twin, src):
 
 @pytest.mark.parametrize("length", [16, 4096, 65536])
 @pytest.mark.parametrize("pointer", list(Pointer), ids=lambda pointer: pointer.name.lower())
-def test_bad_source_and_destination(twin, pointer, length):
+def test_bad_source_and_destination(twin, sut, pointer, length):
     """A source or destination that is NULL or not mapped is EFAULT, and the session is still good."""
+    if length > sut.max_bytes:
+        pytest.skip(f"{sut.max_bytes} bytes at a time is all that it promises")
     ses = twin.session(AES, KEY)
     assert twin.crypt(ses, abi.Op.ENCRYPT, pointer, length=length, iv=bytes(16)).errno == errno.EFAULT
     assert twin.crypt(ses, abi.Op.DECRYPT, bytes(length), dst=pointer, iv=bytes(16)).errno == errno.EFAULT
@@ -193,7 +195,9 @@ def test_reading_is_refused(crypto):
 @pytest.mark.virtio
 def test_a_node_that_no_device_stands_behind(vm, sut):
     """Opening a node of a device that is not there fails with ENODEV or ENXIO and harms nothing."""
-    vm.succeed(f"mknod /tmp/none c {sut.major} 31")
+    # A driver that makes its nodes has the number that it was given, whatever a manifest says.
+    major = int(vm.succeed(f"stat -L -c %t {sut.node}"), 16)
+    vm.succeed(f"mknod /tmp/none c {major} 31")
     assert (
         vm.fail("true < /tmp/none").stderr.strip().endswith(("No such device", "No such device or address"))
     )

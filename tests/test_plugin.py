@@ -10,6 +10,7 @@ import pytest
 
 from harness import plugin
 from harness.artifacts import KernelKind
+from harness.pytests import Pytest
 
 
 def _config(kernel: KernelKind, gone: list[Any]) -> Any:
@@ -40,3 +41,19 @@ def test_what_needs_another_kernel_is_left_out(kernel: KernelKind) -> None:
     plugin.pytest_collection_modifyitems(_config(kernel, gone), items)
     debug = kernel is KernelKind.DEBUG
     assert (items, gone) == (([usual, special], []) if debug else ([usual], [special]))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--half=driver"], "taking the driver alone: no pair was named -- name its manifest: --sut FILE"),
+        (["--sut=sut.toml", "--mutant=guest-fd"], "testing sut.toml with --mutant: a mutant is of a part of"),
+        (["--sut=none.toml"], "reading none.toml: No such file or directory"),
+    ],
+    ids=["half", "mutant", "none"],
+)
+def test_options_that_do_not_go_together_are_one_line(words: list[str], said: str) -> None:
+    ended = Pytest().run([*words, "--collect-only", "test_sut_builds.py"], "asking for nonsense")
+    assert ended.status == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in ended.said.splitlines() if line.startswith("ERROR: ")]
+    assert said in line

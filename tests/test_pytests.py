@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError
-from harness.pytests import InterruptedRunError, Pytest, passed_on
+from harness.pytests import InterruptedRunError, Pytest, passed_on, reason_of
 
 WAITS = """
 import sys, time
@@ -50,7 +50,9 @@ def test_it_does_not_take_for_ever(waits: list[str]) -> None:
 def test_its_status_and_its_words() -> None:
     ended = Pytest().run(["--no-such-option"], "asking for nonsense")
     assert ended.status == 4
-    assert "unrecognized arguments: --no-such-option" in ended.said
+    assert reason_of(ended.said) == "unrecognized arguments: --no-such-option"
+    wrong = Pytest().run(["--requirement=spead"], "asking for nonsense")
+    assert reason_of(wrong.said).startswith("argument --requirement: reading the requirement 'spead': ")
 
 
 def test_what_is_passed_on() -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from harness.artifacts import REPOSITORY
 from harness.errors import MachineError, SetupError
-from harness.grade.report import Grade, Halves, does_not_build, failures_of, rows_of
+from harness.grade.report import Grade, Halves, failures_of, rows_of
 from harness.grade.requirements import MARKER
 from harness.grade.results import Known, Tail, clean
 from harness.pytests import FOLDER, InterruptedRunError, Pytest, reason_of
@@ -37,7 +37,6 @@ MOST_SECONDS = 6 * 3600.0
 # How often what was written meanwhile is looked at.
 LOOK_SECONDS = 0.5
 PASSED, FAILED, USAGE, NOTHING = 0, 1, 4, 5
-_DOES_NOT_BUILD = re.compile(r"building .+?: does not build: ")
 _OF_THE_HARNESS = re.compile(r"harness(?: on \w+)?: (.*)")
 
 
@@ -136,12 +135,7 @@ class Grader:
                 interrupted = True
             except MachineError as error:
                 ended = str(error).partition("\n")[0]
-        results, why = list(known.results.values()), ""
-        if ended:
-            why = "the run ended before"
-        if _DOES_NOT_BUILD.match(ended):
-            results.append(does_not_build(clean(ended)))
-            why, ended = "it does not build", ""
+        results, why = list(known.results.values()), "the run ended before"
         return Grade(
             clean(self.manifest.name),
             str(self.manifest.kind),
@@ -190,7 +184,7 @@ class Grader:
             words = [*names, f"--half={half}", *self._words(verdicts), *self._at_once()]
             ended = self._followed(words, doing, known, Tail(verdicts), step)
         if early := _why_early(ended):
-            self.progress.note(f"the {half} alone could not be tried: {early}")
+            self.progress.note(f"the {half} alone could not be tried: {clean(early)}")
 
     def _at_once(self) -> list[str]:
         return ["-n", str(self.jobs)] if self.jobs > 1 else []
@@ -222,7 +216,8 @@ class Grader:
     def _heard(self, line: str) -> None:
         """Pass on what the harness in that pytest says of its builds."""
         if found := _OF_THE_HARNESS.match(line):
-            self.progress.note(found[1])
+            # It may be a line of what a system under test has said.
+            self.progress.note(clean(found[1]))
 
 
 def _why_early(ended: Ended) -> str:

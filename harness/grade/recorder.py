@@ -4,7 +4,7 @@
 With pytest-xdist the workers see why a test failed, and only the controller writes: what a worker saw travels
 in the properties of its reports.  Whoever leaves a scenario out may say why before ``pytest_deselected``::
 
-    item.user_properties.append((recorder.LEFT_OUT, "a driver alone has no chat"))
+    item.user_properties.append((selection.LEFT_OUT, "a driver alone has no chat"))
 
 and a scenario tells what it has seen of the wire by ``record_property("wire", "open: T | F")``,
 and what it has measured by ``record_property("figure", "120 MB/s")``.
@@ -22,6 +22,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.grade.requirements import MARKER, Requirement
 from harness.grade.results import Ledger, LeftOut, Outcome, Result, Said, Scenario, line_of, said_by
+from harness.pytests import place_of
 from harness.sut.selection import LEFT_OUT
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 WIRE, FIGURE = "wire", "figure"
 _SCENARIO, _SAID = "verdicts: scenario", "verdicts: said"
 _RECORDER = "verdicts: recorder"
+_WORKER_DIED = "???"
 _ASKS = pytest.StashKey[Scenario]()
 # Sections of a report that are what a test printed, and not what somebody has put there for a person.
 _CAPTURED = ("stdout", "stderr", "log")
@@ -53,7 +55,8 @@ def _named(text: str) -> Requirement:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker; where verdicts are written, begin the file."""
-    config.addinivalue_line("markers", "requirement(name): what a scenario asks of a system under test")
+    text = "requirement(name): what of a system under test a scenario is about; without it, it is about ours"
+    config.addinivalue_line("markers", text)
     path = config.getoption("--verdicts")
     if path is None or hasattr(config, "workerinput"):
         return
@@ -117,21 +120,13 @@ def pytest_runtest_makereport(
         return report
     report.user_properties.append((_SCENARIO, line_of(scenario)))
     if call.excinfo is not None and report.failed:
-        said = said_by(call.excinfo.value, call.excinfo.exconly(tryshort=True), _place(item, call.excinfo))
+        said = said_by(
+            call.excinfo.value, call.excinfo.exconly(tryshort=True), place_of(item.path, call.excinfo)
+        )
         added = [line for title, text in report.sections if _is_added(title) for line in text.splitlines()]
         facts = {"message": said.message, "evidence": [*said.evidence, *added], "weight": said.weight}
         report.user_properties.append((_SAID, json.dumps(facts)))
     return report
-
-
-def _place(item: pytest.Item, failure: pytest.ExceptionInfo[BaseException]) -> str:
-    """Return the line of the scenario that failed, with its text."""
-    places = [entry for entry in failure.traceback if entry.path == item.path]
-    if not places:
-        return ""
-    # A call that is written on several lines is one line here.
-    statement = " ".join(str(places[-1].statement).split())
-    return f"{item.path.name}:{places[-1].lineno + 1}: {statement}"
 
 
 def _is_added(title: str) -> bool:
@@ -180,11 +175,14 @@ class Recorder:
         if _SCENARIO in properties:
             facts = json.loads(properties[_SCENARIO])
             self._learn(Scenario(facts["name"], Requirement.named(facts["requirement"]), facts["sentence"]))
-        scenario = self._known.get(report.nodeid)
-        if scenario is None:
-            return
         # A worker that died reports one phase, "???", and nothing after it.
         when = str(report.when)
+        scenario = self._known.get(report.nodeid)
+        if scenario is None and when == _WORKER_DIED:
+            # It did so before it could tell what the test asks for: who has collected goes by the name.
+            scenario = Scenario(report.nodeid, Requirement.BUILDS)
+        if scenario is None:
+            return
         outcome = Outcome(report.outcome)
         self._ledger.phase(report.nodeid, when, outcome, _said(report, properties), report.duration)
         if when in ("setup", "call"):

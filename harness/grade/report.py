@@ -33,7 +33,7 @@ from rich.text import Text
 from harness.artifacts.progress import duration
 from harness.grade.causes import Cause, at_fault, cause_of
 from harness.grade.requirements import Requirement
-from harness.grade.results import Known, Outcome, Result, Scenario
+from harness.grade.results import Known, Outcome, Result
 from harness.sut.selection import NOT_REACHED
 
 if TYPE_CHECKING:
@@ -213,12 +213,6 @@ def _facts_of_failure(failure: Failure) -> dict[str, object]:
         "at_fault": failure.at_fault,
         "seconds": round(result.seconds, 3),
     }
-
-
-def does_not_build(message: str) -> Result:
-    """Return the result of a system that there is nothing to run of."""
-    sentence = Requirement.BUILDS.sentence
-    return Result(Scenario("the build", Requirement.BUILDS, sentence), Outcome.FAILED, message)
 
 
 def rows_of(known: Known, results: Sequence[Result], *, why_not_reached: str = "") -> list[Row]:

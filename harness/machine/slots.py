@@ -37,8 +37,11 @@ class Slots:
             raise MachineError(f"plugging in a {driver}", "no slot is free", "raise spare_slots")
         options = {name.replace("_", "-"): value for name, value in properties.items()}
         identity = str(options.pop("id", device_id(slot)))
-        qmp.execute("device_add", {"driver": driver, "bus": slot_id(slot), "id": identity, **options})
         words = [driver, *(f"{name}={escaped(str(value))}" for name, value in options.items())]
+        if "," in driver:
+            _add_as_text(qmp, ",".join([*words, f"bus={slot_id(slot)}", f"id={identity}"]))
+        else:
+            qmp.execute("device_add", {"driver": driver, "bus": slot_id(slot), "id": identity, **options})
         self.plugged[identity] = Plugged(",".join(words), slot)
         return identity
 
@@ -48,3 +51,11 @@ class Slots:
         qmp.execute("device_del", {"id": device})
         qmp.wait_event("DEVICE_DELETED", {"device": device}, since=mark, timeout=UNPLUG_SECONDS)
         self.plugged.pop(device, None)
+
+
+def _add_as_text(qmp: Qmp, option: str) -> None:
+    """Push in what is written as ``-device`` takes it."""
+    # QMP wants numbers and truths as such; only this monitor knows of what kind a property is.
+    said = qmp.human(f"device_add {option}").strip()
+    if said:
+        raise MachineError(f"plugging in {option}", said.removeprefix("Error: "))

@@ -186,7 +186,7 @@ class VirtualMachine(RunsPrograms):
         """Push a device into a free slot.
 
         Args:
-            driver: QEMU's name for it.
+            driver: QEMU's name for it, properties behind it as ``-device`` takes them, if need be.
             properties: of the device; underscores become hyphens.  An ``id`` is chosen if none is given.
 
         Returns:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SECONDS = 30.0
 """How long each of its own waits may take, but for what the programs have to say."""
 
+MOST_BYTES = 16 << 20
+"""After so many a conversation is cut off: a program that floods the other would fill our memory."""
+
 _READ_BYTES = 65536
 
 
@@ -91,9 +94,11 @@ class RelayWire:
     def _pass_on(self, name: str, source: socket.socket, target: socket.socket) -> None:
         # A program that has left resets what still comes for it: that is its end, too.
         with contextlib.suppress(OSError):
-            while data := source.recv(_READ_BYTES):
+            while len(self._octets) < MOST_BYTES and (data := source.recv(_READ_BYTES)):
                 self._note(name, data)
                 target.sendall(data)
+            if len(self._octets) >= MOST_BYTES:
+                source.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 

@@ -21,8 +21,8 @@ PLACEHOLDERS = frozenset({"host", "port", "device"})
 """What ``{…}`` in a command stands for."""
 
 DEVICE = "{device}"
-_KEY_BYTES = (16, 24, 32)
-_BLOCK_BYTES = 16
+KEY_BYTES = (16, 24, 32)
+BLOCK_BYTES = 16
 _LEAST_MESSAGE_BYTES, _MOST_MESSAGE_BYTES = 32, 1 << 16
 _MOST_TRIES = 1 << 16
 
@@ -189,7 +189,7 @@ class ChatSpec:
         message_bytes = table.number(
             "message_bytes", ours.MESSAGE_BYTES, _LEAST_MESSAGE_BYTES, _MOST_MESSAGE_BYTES
         )
-        if encrypted and message_bytes % _BLOCK_BYTES:
+        if encrypted and message_bytes % BLOCK_BYTES:
             raise table.wrong("message_bytes", message_bytes, "whole blocks of 16 bytes, as it is encrypted")
         spec = cls(
             name=table.text("name", f"the chat in {place.name}"),
@@ -203,8 +203,8 @@ class ChatSpec:
                 "frame_bytes", message_bytes + 1, message_bytes, 2 * _MOST_MESSAGE_BYTES
             ),
             encrypted=encrypted,
-            key=table.octets("key", ours.KEY, _KEY_BYTES),
-            iv=table.octets("iv", ours.IV, (_BLOCK_BYTES,)),
+            key=table.octets("key", ours.KEY, KEY_BYTES),
+            iv=table.octets("iv", ours.IV, (BLOCK_BYTES,)),
             farewell=table.text("farewell", ours.FAREWELL, least=1),
             turns=Turns(table.choice("turns", Turns.STRICT, Turns)),
         )

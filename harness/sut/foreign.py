@@ -135,8 +135,7 @@ class Guests:
         if self.module is not None:
             copy_into(machine, self.module, system.module_path)
         if system.device and not system.our_device and not booted:
-            name, *properties = system.device.split(",")
-            machine.plug(name, **dict(word.partition("=")[::2] for word in properties))
+            machine.plug(system.device)
         if system.device:
             self._wait_for_device(machine)
         if load:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from harness.artifacts.foreign import VIRTIO_ID
 from harness.errors import SetupError
 from harness.sut import manifest
+from harness.sut.chat_spec import BLOCK_BYTES, KEY_BYTES
 from harness.sut.features import Feature, Kind, Nodes
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def first_manifest(root: Path) -> str:
         )
     head = [
         "# What is under test; docs/sut.md explains each key.",
-        f"name = {json.dumps(root.resolve().name)}",
+        f"name = {_quoted(root.resolve().name[: manifest.NAME_CHARACTERS])}",
         f'kind = "{kind}"  # {kind.meaning}',
     ]
     if kind.has_guest:
@@ -180,8 +181,8 @@ def _about_the_api(sources: Sources, modules: Sequence[Path]) -> Iterable[str]:
     found = [feature for feature, pattern in _FEATURES if re.search(pattern, text)]
     said = ", ".join(f'"{feature}"' for feature in found)
     yield f"features = [{said}]  # what it has besides AES-CBC; of {', '.join(Feature)}"
-    number = sources.defined(r"VIRTIO_ID_CRYPTO\w*")
-    if number and number.isdigit() and int(number) != VIRTIO_ID:
+    number = _number(sources.defined(r"VIRTIO_ID_CRYPTO\w*"), manifest.MOST_VIRTIO_ID)
+    if number and number != VIRTIO_ID:
         yield f"virtio_id = {number}"
 
 
@@ -189,7 +190,7 @@ def _driver_table(sources: Sources, files: Sequence[Path], *, native: bool) -> s
     folder = _common(files)
     own = sources.inside(folder)
     makefiles = [text for path, text in own.texts.items() if not path.suffix]
-    lines = ["", "[driver]", f"folder = {json.dumps(str(folder))}"]
+    lines = ["", "[driver]", f"folder = {_quoted(str(folder))}"]
     modules = {name for text in makefiles for name in _OBJ_M.findall(text)}
     if len(modules) == 1:
         lines.append(f'module = "{modules.pop()}"')
@@ -199,8 +200,8 @@ def _driver_table(sources: Sources, files: Sequence[Path], *, native: bool) -> s
         lines.append(f'node = "/dev/{misc[1]}"')
     if not _MAKES_NODES.search(own.all):
         lines.append(f'nodes = "{Nodes.MKNOD}"  # nothing in it makes a node')
-        major = own.defined(r"\w*MAJOR\w*")
-        lines.append(f"major = {major}" if major and major.isdigit() else "# major = 60  # not found")
+        major = _number(own.defined(r"\w*MAJOR\w*"), manifest.MOST_MAJOR)
+        lines.append(f"major = {major}" if major else "# major = 60  # not found")
     if native:
         lines.append('# needs = ["cbc"]  # modules of the kernel\'s own that it takes')
     return "\n".join(lines)
@@ -209,14 +210,14 @@ def _driver_table(sources: Sources, files: Sequence[Path], *, native: bool) -> s
 def _device_table(sources: Sources, files: Sequence[Path]) -> str:
     folder = _common(files)
     own = sources.inside(folder)
-    lines = ["", "[device]", f"folder = {json.dumps(str(folder))}"]
+    lines = ["", "[device]", f"folder = {_quoted(str(folder))}"]
     includes = {
         Path(*path.parts[: path.parts.index("include") + 1])
         for path in sources.texts
         if "include" in path.parts[:-1] and path.suffix == ".h"
     }
     if includes:
-        lines.append(f"include = {json.dumps(sorted(map(str, includes)))}")
+        lines.append(f"include = {_quoted(sorted(map(str, includes)))}")
     names = dict(_types(own, sources))
     bus = names.get("TYPE_VIRTIO_DEVICE")
     pci = names.get("TYPE_VIRTIO_PCI")
@@ -251,19 +252,31 @@ def _chat_table(sources: Sources, client: Path, server: Path, *, guest: bool) ->
         "",
         "[chat]",
         f'where = "{"guest" if guest else "host"}"',
-        f"folder = {json.dumps(str(folder))}",
-        f"client = {json.dumps([str(client.relative_to(folder))])}",
-        f"server = {json.dumps([str(server.relative_to(folder))])}",
+        f"folder = {_quoted(str(folder))}",
+        f"client = {_quoted([str(client.relative_to(folder))])}",
+        f"server = {_quoted([str(server.relative_to(folder))])}",
     ]
-    port = own.defined(r"\w*PORT\w*")
-    lines.append(f"port = {port}" if port and port.isdigit() else "# port = 35001  # not found")
+    port = _number(own.defined(r"\w*PORT\w*"), 0xFFFF)
+    lines.append(f"port = {port}" if port else "# port = 35001  # not found")
     encrypted = "CIOCCRYPT" in own.all
     lines.append(f"encrypted = {json.dumps(encrypted)}")
     if encrypted:
-        for name, pattern in (("key", r"(\w*_)?KEY"), ("iv", r"(\w*_)?IV")):
-            value = own.defined(pattern)
-            lines.append(f"{name} = {json.dumps(value)}" if value else f'# {name} = "…"  # not found')
+        for name, pattern, sizes in (("key", r"(\w*_)?KEY", KEY_BYTES), ("iv", r"(\w*_)?IV", (BLOCK_BYTES,))):
+            value = own.defined(pattern) or ""
+            fits = len(value.encode()) in sizes
+            lines.append(f"{name} = {_quoted(value)}" if fits else f'# {name} = "…"  # not found')
     return "\n".join(lines)
+
+
+def _number(text: str | None, most: int) -> int | None:
+    """Return a macro's value if it is a number from 1 on that can be meant."""
+    number = int(text) if text and text.isascii() and text.isdigit() else 0
+    return number if 0 < number <= most else None
+
+
+def _quoted(value: str | list[str]) -> str:
+    """Return a string, or a list of them, as TOML has it: JSON's way, but for how it escapes."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _common(files: Sequence[Path]) -> Path:

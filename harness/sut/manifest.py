@@ -11,7 +11,16 @@ import hashlib
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from harness.artifacts.foreign import VIRTIO_ID, DeviceSources, DriverSources
 from harness.errors import SetupError
@@ -22,14 +31,45 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAJOR = 60
+MOST_MAJOR = 4095
+MOST_VIRTIO_ID = 63
+NAME_CHARACTERS = 80
 NODE = "/dev/cryptodev0"
 NATIVE_NODE = "/dev/crypto"
 
+# What the harness itself gives each device.
+_OURS_TO_GIVE = frozenset({"id", "bus"})
+
 # What ends up in a shell of the guest or in QEMU's command line is held to what needs no quoting there.
-_Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+$")]
-_Path = Annotated[str, StringConstraints(pattern=r"^/dev/[A-Za-z0-9_./+-]+$")]
+_Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
+_Path = Annotated[str, StringConstraints(pattern=r"^/dev(/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$")]
 _Options = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.,=+/: -]*$")]
+_DeviceOption = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(,[A-Za-z0-9_][A-Za-z0-9_.-]*=[A-Za-z0-9_.+/:-]+)*$"
+    ),
+]
 _Macro = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(=.*)?$")]
+# What ends up in reports and on terminals is a line.
+_Name = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=NAME_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+    ),
+]
+
+
+def _below(pattern: str) -> str:
+    """Return a pattern of files if it is one of a folder's own."""
+    parts = pattern.split("/")
+    odd = any("**" in part and part != "**" for part in parts)
+    if odd or not all(parts) or ".." in parts or "\0" in pattern:
+        raise ValueError("it is no pattern of files below the folder")
+    return pattern
+
+
+_Pattern = Annotated[str, AfterValidator(_below)]
 
 
 class _Table(BaseModel):
@@ -40,14 +80,16 @@ class Driver(_Table):
     """A kernel module for the guest: half of a pair, or a /dev/crypto of its own."""
 
     folder: str = Field(description="its sources, from the manifest's folder on")
-    sources: tuple[str, ...] = Field((), description="its C files, where it has neither Kbuild nor Makefile")
+    sources: tuple[_Pattern, ...] = Field(
+        (), description="its C files, where it has neither Kbuild nor Makefile"
+    )
     module: _Word | None = Field(None, description="the module's name; needed where several are built")
     include: tuple[str, ...] = Field((), description="folders of headers, from the manifest's folder on")
     defines: tuple[_Macro, ...] = Field((), description="macros, NAME or NAME=VALUE")
     parameters: _Options = Field("", description="parameters of the module")
     needs: tuple[_Word, ...] = Field((), description="modules of the kernel's own that are loaded before")
     nodes: Nodes = Field(Nodes.AUTO, description="auto: the module makes its nodes; mknod: the harness does")
-    major: int = Field(MAJOR, ge=1, le=4095, description="of the nodes, with mknod")
+    major: int = Field(MAJOR, ge=1, le=MOST_MAJOR, description="of the nodes, with mknod")
     minors: int = Field(1, ge=1, le=32, description="how many nodes mknod makes")
     node: _Path | None = Field(None, description="the node of the first device")
     compat: bool = Field(default=True, description="whether the headers for old code are put in front")
@@ -57,23 +99,37 @@ class Device(_Table):
     """A device for QEMU."""
 
     folder: str = Field(description="its sources, from the manifest's folder on")
-    sources: tuple[str, ...] = Field((), description="patterns of its C files; all of the folder without it")
+    sources: tuple[_Pattern, ...] = Field(
+        (), description="patterns of its C files; all of the folder without it"
+    )
     include: tuple[str, ...] = Field((), description="folders of headers, from the manifest's folder on")
     defines: tuple[_Macro, ...] = Field((), description="macros, NAME or NAME=VALUE")
     type: _Word = Field("virtio-cryptodev", description="the name of the type that goes on a virtio bus")
-    device: _Options = Field("virtio-cryptodev-pci", description="what -device is given")
+    device: _DeviceOption = Field("virtio-cryptodev-pci", description="what -device is given")
     compat: bool = Field(default=True, description="whether the headers for old code are put in front")
+
+    @field_validator("device")
+    @classmethod
+    def _leaves_id_and_bus_to_us(cls, option: str) -> str:
+        given = (word.partition("=")[0] for word in option.split(",")[1:])
+        if taken := sorted(_OURS_TO_GIVE.intersection(given)):
+            raise ValueError(f"the harness gives the {taken[0]}")
+        return option
 
 
 class Manifest(_Table):
     """The content of a ``sut.toml``, checked."""
 
-    name: str = Field(min_length=1, max_length=80, description="what reports call it")
+    name: _Name = Field(description="what reports call it")
     kind: Literal["pair", "driver", "device", "native", "chat"] = Field(description="what of it is not ours")
     features: tuple[Feature, ...] = Field((), description="what of /dev/crypto it has besides AES-CBC")
-    virtio_id: int = Field(VIRTIO_ID, ge=1, le=63, description="by which driver and device find each other")
+    virtio_id: int = Field(
+        VIRTIO_ID, ge=1, le=MOST_VIRTIO_ID, description="by which driver and device find each other"
+    )
     wire: Literal["reference", "other"] = Field("reference", description="what crosses the virtqueue")
-    max_bytes: int = Field(65536, ge=4096, description="the most bytes of one operation that it promises")
+    max_bytes: int = Field(
+        65536, ge=4096, multiple_of=16, description="the most bytes of one operation that it promises"
+    )
     driver: Driver | None = Field(None, description="the guest's module")
     device: Device | None = Field(None, description="QEMU's device")
     chat: dict[str, Any] | None = Field(None, description="the chat")
@@ -184,14 +240,23 @@ class SutFile:
         return SutFile(self.path, self.content, half)
 
     def _folder(self, table: str, name: str) -> Path:
-        folder = (self.path.parent / name).resolve()
-        if not folder.is_dir():
+        folder = _existing(self.path.parent, name)
+        if folder is None:
             raise SetupError(
                 f"reading {self.path.name}",
                 f"[{table}] names the folder {name!r}, and there is none",
                 "paths count from the manifest's folder",
             )
         return folder
+
+
+def _existing(start: Path, name: str) -> Path | None:
+    """Return a folder if there is one of that name; what can be no name at all is none."""
+    try:
+        folder = (start / name).resolve()
+        return folder if name and folder.is_dir() else None
+    except (OSError, ValueError):
+        return None
 
 
 def load(path: Path) -> SutFile:
@@ -217,6 +282,8 @@ def parsed(text: str, path: Path) -> SutFile:
         content = Manifest.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise SetupError(doing, f"it is no TOML: {error}") from error
+    except RecursionError as error:
+        raise SetupError(doing, "it is nested too deeply") from error
     except ValidationError as error:
         raise SetupError(doing, _first(error), "docs/sut.md explains the keys") from error
     file = SutFile(path.absolute(), content)
@@ -236,7 +303,8 @@ def _first(error: ValidationError) -> str:
         case "extra_forbidden":
             return f"there is no key {key}"
         case "value_error":
-            return str(found["ctx"]["error"])
+            said = str(found["ctx"]["error"])
+            return f"{key} = {given[:60]}: {said}" if key else said
         case _:
             return f"{key} = {given[:60]}: {found['msg'][:1].lower()}{found['msg'][1:]}"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.artifacts import NotOurs
+from harness.errors import SetupError
 from harness.sut import manifest
 from harness.sut.features import Feature, Kind
 
@@ -44,7 +45,6 @@ def add_markers(config: pytest.Config) -> None:
     """Register what scenarios say of themselves."""
     for line in (
         "ours: this scenario is about the bundled system alone, whatever its file is about",
-        "requirement(name): what of a system under test this scenario is about; without it, it is about ours",
         "feature(name): what of /dev/crypto a system must have for this scenario to mean something",
         "reference_wire: this scenario means something only where the reference wire is spoken",
         "thorough: this scenario takes minutes, and runs with --thorough only",
@@ -58,12 +58,19 @@ def chosen(config: pytest.Config) -> SutFile | None:
     """Return the manifest that ``--sut`` names, or None.
 
     Raises:
-        SetupError: it cannot be read, or is no pair where ``--half`` asks for one of two.
+        SetupError: it cannot be read, or is no pair where ``--half`` asks for one of two; an option has no
+            meaning with it, or without it.
     """
     path: Path | None = config.getoption("--sut")
+    half = config.getoption("--half")
     if path is None:
+        if half:
+            raise SetupError(f"taking the {half} alone", "no pair was named", "name its manifest: --sut FILE")
         return None
-    file, half = manifest.load(path), config.getoption("--half")
+    if config.getoption("--mutant"):
+        seen = "a mutant is of a part of ours, and it is not ours that is tested"
+        raise SetupError(f"testing {path.name} with --mutant", seen, "take one of the two options")
+    file = manifest.load(path)
     return file.only(Kind(half)) if half else file
 
 

@@ -34,8 +34,6 @@ GOOD = Scenario("scenarios/test_a.py::test_good", Requirement.CRYPT, "It is good
 BAD = Scenario("scenarios/test_a.py::test_bad[x y]", Requirement.LEAKS, "It is bad.")
 AWAY = LeftOut(Scenario("scenarios/test_a.py::test_away", Requirement.SPEED), "no hurry")
 PASSES, FAILS = Result(GOOD, Outcome.PASSED), Result(BAD, Outcome.FAILED, "no", ("seen",))
-NO_BUILD = "building the driver: does not build: a.c:3: no"
-BUILD = f"harness: building the driver\n!!! _pytest.outcomes.Exit: {NO_BUILD} !!!\n"
 
 
 @dataclass
@@ -156,15 +154,12 @@ def test_what_nothing_applies_to_does_not_pass() -> None:
     assert (len(program.ran), grade.ended, status_of(grade)) == (1, "no scenario applies", 1)
 
 
-def test_what_does_not_build() -> None:
-    program = FakeProgram(Says([], 3, BUILD))
-    grade, told = _graded(program)
-    assert "building the driver" in told
-    assert len(program.ran) == 2
-    assert _verdict(grade, Requirement.BUILDS) is Verdict.FAIL
-    assert grade.failures[0].result.message == NO_BUILD
-    assert _verdict(grade, Requirement.CRYPT) is Verdict.NOT_REACHED
-    assert status_of(grade) == 1
+def test_what_is_told_meanwhile_drives_no_terminal() -> None:
+    of_a_half = Says([], 3, "ERROR: no\x1b[1m half")
+    program = FakeProgram(Says([PASSES, FAILS], 1, "harness: \x1b[2J\n"), of_a_half)
+    _, told = _graded(program)
+    assert "\x1b" not in told
+    assert "no\\x1b[1m half" in told
 
 
 @pytest.mark.parametrize(("status", "why"), [(-11, "pytest ended with -11"), (3, "pytest ended with 3")])

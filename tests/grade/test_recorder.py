@@ -59,8 +59,13 @@ def broken():
 def test_no_guest(broken):
     pass
 
+@pytest.fixture
+def restored():
+    if os.environ.get("DIE") == "early":
+        os.kill(os.getpid(), signal.SIGKILL)
+
 @pytest.mark.parametrize("n", [1])
-def test_last(n):
+def test_last(n, restored):
     if "DIE" in os.environ:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -165,6 +170,17 @@ def test_a_pytest_that_dies_leaves_what_was_known(folder: Path) -> None:
 
 def test_a_worker_that_dies_is_a_failure(folder: Path) -> None:
     _, _, known = _pytest(folder, "-n1", DIE="1")
+    died = known.results["test_it.py::test_last[1]"]
+    assert died.outcome is Outcome.FAILED
+    assert "crashed while running" in died.message
+
+
+def test_a_worker_that_dies_before_its_test_is_ready_is_a_failure(folder: Path) -> None:
+    """The one who writes has not heard of the test then; the one who has collected knows it."""
+    _, _, known = _pytest(folder, "--collect-only")
+    _pytest(folder, "-n1", DIE="early", at="early")
+    for line in Tail(folder / "early").lines():
+        known.line(line)
     died = known.results["test_it.py::test_last[1]"]
     assert died.outcome is Outcome.FAILED
     assert "crashed while running" in died.message

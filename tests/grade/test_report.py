@@ -17,7 +17,6 @@ from harness.grade.report import (
     Halves,
     Row,
     Verdict,
-    does_not_build,
     failures_of,
     rows_of,
     shown,
@@ -105,13 +104,6 @@ def test_a_failure_has_its_cause_and_the_half_at_fault() -> None:
     assert second.cause is not None
     assert second.cause.rule == "errno-lost"
     assert "the driver." in second.at_fault
-
-
-def test_what_does_not_build_fails_that_requirement() -> None:
-    known = Known({PASSED.scenario.name: PASSED.scenario})
-    rows = rows_of(known, [does_not_build("building the driver: does not build: a.c:3: no")])
-    assert rows[Requirement.BUILDS.order].verdict is Verdict.FAIL
-    assert rows[Requirement.CRYPT.order].verdict is Verdict.NOT_REACHED
 
 
 @pytest.mark.parametrize(

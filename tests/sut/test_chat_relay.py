@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.sut import chat_relay
 from harness.sut.chat_relay import RelayWire
 
 if TYPE_CHECKING:
@@ -51,6 +53,19 @@ def test_an_end_is_passed_on(server: socket.socket, leaver: int) -> None:
             assert ends[1 - leaver].recv(1) == b""
             ends[1 - leaver].sendall(b"still")
             assert ends[leaver].recv(5, socket.MSG_WAITALL) == b"still"
+
+
+def test_a_flood_is_cut_off(server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_relay, "MOST_BYTES", 100)
+    with RelayWire(server.getsockname(), 4) as relay:
+        client, peer = meet(relay, server)
+        with client, peer:
+            client.sendall(b"x" * 150)
+            assert peer.recv(150, socket.MSG_WAITALL) == b"x" * 150
+            with contextlib.suppress(ConnectionError):
+                client.sendall(b"y" * 150)
+            assert peer.recv(1) == b""
+            assert relay.octets == b"x" * 150
 
 
 def test_a_server_that_is_gone_is_the_clients_end(server: socket.socket) -> None:

@@ -38,6 +38,26 @@ def _laid(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
+def test_what_cannot_be_meant_is_left_to_who_knows(tmp_path: Path) -> None:
+    """A major number that the kernel gives, a port and a key that are none: the manifest is written."""
+    root = tmp_path / ("😀" * 60)
+    programs = "int main(void) { connect(s); CIOCCRYPT; accept(s); }\n#define PORT 99999\n"
+    _laid(
+        root,
+        {
+            "driver/a.c": DRIVER.replace("MAJOR 60", "MAJOR 0").replace("CRYPTODEV 13", "CRYPTODEV 99"),
+            "chat/a.c": programs + '#define SHM_KEY 0x1234\n#define IV "short"\n',
+        },
+    )
+    text = write(root).read_text()
+    file = load(root / "sut.toml")
+    assert file.name == root.name
+    assert "# major = 60" in text
+    assert "# port = 35001" in text
+    assert '# key = "…"' in text
+    assert '# iv = "…"' in text
+
+
 def test_a_pair(tmp_path: Path) -> None:
     _laid(
         tmp_path,

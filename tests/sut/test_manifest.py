@@ -98,6 +98,7 @@ def test_machines_of_a_pair(folder: Path) -> None:
     assert booted == {"kernel_args": ("harness.noload",), "devices": ("virtio-crypt-pci,vectors=0",)}
 
 
+DEVICE = "name = 'd'\nkind = 'device'\n[device]\nfolder = 'qemu'\n"
 NATIVE = 'name = "n"\nkind = "native"\n[driver]\nfolder = "guest"\n'
 
 
@@ -123,9 +124,27 @@ def test_a_native_module(folder: Path) -> None:
         ("features = ['all']\n" + NATIVE, "features.0 = 'all': input should be 'ciphers'"),
         ("name = ", "it is no TOML"),
         ("name = 'x'\nkind = 'chat'\n[chat]\nprot = 1\n", "there is neither client nor"),
+        (NATIVE.replace("guest", r"a\u0000b"), r"[driver] names the folder 'a\x00b', and there is none"),
+        (NATIVE.replace("guest", "a" * 300), "and there is none"),
+        (NATIVE.replace("guest", ""), "[driver] names the folder '', and there is none"),
+        (NATIVE + "sources = ['/etc/*.c']\n", "driver.sources.0 = '/etc/*.c': it is no pattern of"),
+        (NATIVE + "sources = ['../*.c']\n", "driver.sources.0 = '../*.c': it is no pattern of files below"),
+        (NATIVE + "sources = ['**.c']\n", "driver.sources.0 = '**.c': it is no pattern of files below"),
+        (NATIVE + "sources = ['']\n", "driver.sources.0 = '': it is no pattern of files below"),
+        (NATIVE + "module = '-f'\n", "driver.module = '-f': string should match"),
+        (NATIVE + "node = '/dev/../etc/passwd'\n", "driver.node = '/dev/../etc/passwd': string should match"),
+        (NATIVE.replace('"n"', r'"\u001b[2J"'), "name = '\\x1b[2J': string should match"),
+        (NATIVE.replace('"n"', r'"two\nlines"'), "name = 'two\\nlines': string should match"),
+        (DEVICE + "device = ''\n", "device.device = '': string should match"),
+        (DEVICE + "device = 'x,vectors'\n", "device.device = 'x,vectors': string should match"),
+        (DEVICE + "device = 'x y'\n", "device.device = 'x y': string should match"),
+        (DEVICE + "device = 'x,a=b,id=c'\n", "device.device = 'x,a=b,id=c': the harness gives the id"),
+        (DEVICE + "type = '-x'\n", "device.type = '-x': string should match"),
+        ("a = " + "[" * 5000, "it is nested too deeply"),
     ],
     ids=["name", "kind", "unknown", "kinds", "table", "spare", "folder", "number", "node", "options",
-         "feature", "toml", "chat"],
+         "feature", "toml", "chat", "nul", "long", "no folder", "absolute", "above", "stars", "no pattern",
+         "module", "above /dev", "escape", "lines", "no device", "no value", "space", "id", "type", "deep"],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line(folder: Path, text: str, said: str) -> None:
     with pytest.raises(SetupError) as caught:
