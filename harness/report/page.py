@@ -88,7 +88,7 @@ def page(record: RunRecord) -> str:
         # Markup is a str too: it is only what this module makes of its own files.
         finalize=lambda value: clean(value) if type(value) is str else value,
     )
-    environment.filters |= {"duration": duration, "one_line": one_line, "fact": _fact}
+    environment.filters |= {"duration": duration, "one_line": one_line, "fact": _fact, "lag": _lag}
     return environment.get_template("page.html").render(
         record=record,
         tests=tests,
@@ -162,6 +162,11 @@ def _fact(line: str) -> tuple[str, str]:
     """Return what a line of the header is about, and what it says of it."""
     about, colon, rest = line.partition(": ")
     return (about.strip(), rest.strip()) if colon and len(about) <= 30 else ("", line.strip())
+
+
+def _lag(seconds: float) -> str:
+    """Return a duration that may be very short as a person says it."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 0.95 else duration(seconds)
 
 
 def _files(names: Iterable[str]) -> str:

@@ -36,18 +36,25 @@ class Story:
     before: Moment | None = None
 
     @property
+    def failed_at(self) -> float:
+        """When it went wrong: a wait does at its end, all else at once."""
+        if self.failing is None:
+            return 0.0
+        return end(self.failing) if self.failing.lane is Lane.WAIT else self.failing.at
+
+    @property
     def lag_seconds(self) -> float:
         """How long after :attr:`before` it went wrong, or ran out; 0 if either is not known."""
         if self.failing is None or self.before is None:
             return 0.0
-        return max(end(self.failing) - self.before.at, 0.0)
+        return max(self.failed_at - self.before.at, 0.0)
 
     @property
     def during(self) -> bool:
         """Whether :attr:`before` was still being carried out, or is itself what went wrong."""
         if self.failing is None or self.before is None:
             return False
-        return self.failing is self.before or (self.before.seconds > 0 and end(self.before) >= end(self.failing))
+        return self.failing is self.before or (self.before.seconds > 0 and end(self.before) >= self.failed_at)
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,19 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import pyte
+import pyte.charsets
 import pyte.modes
 
 from harness.report.text import clean, tame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from pyte.screens import Char
 
@@ -30,6 +34,7 @@ _NAMES = ("black", "red", "green", "brown", "blue", "magenta", "cyan", "white")
 _PALETTE = {name: number for number, name in enumerate(_NAMES)}
 _PALETTE |= {f"bright{name}": number + 8 for number, name in enumerate(_NAMES)}
 _PALETTE["bfightmagenta"] = _PALETTE["brightmagenta"]  # so pyte 0.8 calls a bright magenta background
+_LOOK = itemgetter(slice(1, None))
 _RGB = re.compile(r"[0-9a-f]{6}")
 
 Colour = int | str | None
@@ -75,7 +80,30 @@ class _Terminal(pyte.Screen):
     def __init__(self, columns: int, rows: int) -> None:
         self.gone: deque[Mapping[int, Char]] = deque(maxlen=MOST_LINES)
         self.scrolled = 0
+        self._cells: dict[Char, dict[str, Char]] = {}
         super().__init__(columns, rows)
+
+    def draw(self, data: str) -> None:
+        """Put text on the screen: most of it is ASCII, which has no widths to be looked up."""
+        letters = self.charset == 0 and self.g0_charset is pyte.charsets.LAT1_MAP
+        flows = pyte.modes.DECAWM in self.mode and pyte.modes.IRM not in self.mode
+        if not (letters and flows and data.isascii() and data.isprintable()):
+            super().draw(data)
+            return
+        cells = self._cells.setdefault(self.cursor.attrs, {})
+        while data:
+            if self.cursor.x >= self.columns:
+                self.carriage_return()
+                self.linefeed()
+            start = self.cursor.x
+            piece, data = data[: self.columns - start], data[self.columns - start :]
+            line = self.buffer[self.cursor.y]
+            for x, letter in enumerate(piece, start):
+                cell = cells.get(letter)
+                if cell is None:
+                    cell = cells[letter] = self.cursor.attrs._replace(data=letter)
+                line[x] = cell
+            self.cursor.x = start + len(piece)
 
     def index(self) -> None:
         top, bottom = self.margins or (0, self.lines - 1)
@@ -131,41 +159,29 @@ def _feed(stream: pyte.Stream, text: str) -> None:
         return
 
 
-def _runs(line: Mapping[int, Char], columns: int) -> Iterable[Run]:
+def _runs(line: Mapping[int, Char], columns: int) -> list[Run]:
     width = max((x + 1 for x in line if x < columns), default=0)
-    runs: list[tuple[list[str], Style]] = []
-    before: Char | None = None
-    for x in range(width):
-        char = line[x]
-        # Characters that look alike share all but the first field: this comparison is most of the work.
-        if before is not None and char[1:] == before[1:]:
-            runs[-1][0].append(char.data)
-        else:
-            runs.append(([char.data], _style(char)))
-        before = char
+    runs: list[Run] = []
+    # Cells that look alike share all but their first field, the letter.
+    for look, cells in groupby((line[x] for x in range(width)), key=_LOOK):
+        text = "".join([cell[0] for cell in cells])
+        runs.append((text, _style(*look)))
     while runs and runs[-1][1] == PLAIN:
-        text = "".join(runs.pop()[0]).rstrip()
+        text = runs.pop()[0].rstrip()
         if text:
-            runs.append(([text], PLAIN))
+            runs.append((text, PLAIN))
             break
-    return [(clean("".join(text)), style) for text, style in runs]
+    return [(clean(text), style) for text, style in runs]
 
 
-def _style(char: Char) -> Style:
-    ink, paper = _colour(char.fg), _colour(char.bg)
-    if char.reverse:
-        # Reversed defaults are paper on ink: the page's names for them are 0 and 7.
+@lru_cache(maxsize=1024)
+def _style(fg: str, bg: str, *marks: bool) -> Style:
+    ink, paper = _colour(fg), _colour(bg)
+    bold, italics, underscore, strikethrough, reverse, _blink = marks
+    if reverse:
         ink, paper = (0 if paper is None else paper), (7 if ink is None else ink)
-    flags = "".join(
-        letter
-        for letter, on in (
-            ("b", char.bold),
-            ("i", char.italics),
-            ("u", char.underscore),
-            ("s", char.strikethrough),
-        )
-        if on
-    )
+    letters = (("b", bold), ("i", italics), ("u", underscore), ("s", strikethrough))
+    flags = "".join(letter for letter, on in letters if on)
     return PLAIN if ink is None and paper is None and not flags else Style(ink, paper, flags)
 
 
