@@ -168,7 +168,12 @@ def _crash(crash: Crash) -> dict[str, Any]:
         "fingerprint": clean(crash.fingerprint),
         "lines": _lines(crash.lines),
         "frames": [
-            [clean(frame.symbol), clean(frame.file), frame.line, [[n, clean(text)] for n, text in frame.around]]
+            [
+                clean(frame.symbol),
+                clean(frame.file),
+                frame.line,
+                [[n, clean(text)] for n, text in frame.around],
+            ]
             for frame in crash.frames[:64]
         ],
     }

@@ -127,7 +127,11 @@ def _shown(tests: Iterable[TestRecord]) -> list[Shown]:
         if len(details) > room:
             details = ""
         room -= len(details)
-        shown.append(Shown(test, _unused(anchor(test.name), anchors), _outcome(test), told, few and bool(told), details))
+        shown.append(
+            Shown(
+                test, _unused(anchor(test.name), anchors), _outcome(test), told, few and bool(told), details
+            )
+        )
     return shown
 
 

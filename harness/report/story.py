@@ -141,7 +141,8 @@ def _failing(test: TestRecord) -> Moment | None:
         if words:
             return words[0]
     waits = [moment for moment in bad if moment.lane is Lane.WAIT]
-    return (waits or bad or [None])[-1]
+    worst = waits or bad
+    return worst[-1] if worst else None
 
 
 def _before(moments: Iterable[Moment], failing: Moment | None) -> Moment | None:

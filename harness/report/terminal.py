@@ -83,6 +83,11 @@ class _Terminal(pyte.Screen):
         self._cells: dict[Char, dict[str, Char]] = {}
         super().__init__(columns, rows)
 
+    def reset(self) -> None:
+        """Begin anew, with no line drawing behind a stray shift out: so does xterm."""
+        super().reset()
+        self.g1_charset = pyte.charsets.LAT1_MAP
+
     def draw(self, data: str) -> None:
         """Put text on the screen: most of it is ASCII, which has no widths to be looked up."""
         letters = self.charset == 0 and self.g0_charset is pyte.charsets.LAT1_MAP
@@ -126,6 +131,8 @@ def picture(screen: Screen) -> Picture:
         # It never went through a terminal's line discipline: a line feed alone would make stairs.
         terminal.set_mode(pyte.modes.LNM)
     stream = pyte.Stream(terminal)
+    # Otherwise it takes no line drawing; what it gets is decoded already.
+    stream.use_utf8 = False
     for line in tame(text).splitlines(keepends=True):
         _feed(stream, line)
     lines = [tuple(_runs(line, terminal.columns)) for line in terminal.all_lines()]
@@ -153,7 +160,7 @@ def _last(text: str) -> tuple[str, int]:
 def _feed(stream: pyte.Stream, text: str) -> None:
     try:
         stream.feed(text)
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError):
+    except (TypeError, ValueError, LookupError, AttributeError, NameError, ArithmeticError, AssertionError):
         # A code that pyte knows, with parameters that it does not; the stream starts afresh after it, and
         # only the rest of this line is lost.
         return

@@ -13,15 +13,15 @@ import unicodedata
 MOST_COMBINING = 4
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# C0 without tab and line feed, DEL, C1, what turns the direction of text, what is not shown at all, and halves
-# of surrogate pairs, which UTF-8 cannot hold.
+# C0 without tab and line feed, DEL, C1, what turns the direction of text, what is not shown at all, and
+# halves of surrogate pairs, which UTF-8 cannot hold.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 
 
 def clean(text: str) -> str:
-    """Return ``text`` with what cannot be seen made visible: ESC is ``␛``, U+202E is ``‹U+202E›``.
+    """Return ``text`` with what cannot be seen made visible: ESC is ``‹ESC›``, U+202E is ``‹U+202E›``.
 
     Codes that only colour are left out, and so is the carriage return before a line feed.
     """
@@ -32,7 +32,7 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str, most: int = 300) -> str:
-    """Return the first line of ``text`` that says something, cut to ``most`` characters, as :func:`clean` does."""
+    """Return the first line of :func:`clean` text that says something, cut to ``most`` characters."""
     line = next((line.strip() for line in clean(text).split("\n") if line.strip()), "")
     return line if len(line) <= most else line[: most - 1] + "…"
 
@@ -54,7 +54,4 @@ def tame(text: str) -> str:
 
 
 def _picture(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"‹U+{code:04X}›"
+    return "‹ESC›" if match[0] == "\x1b" else f"‹U+{ord(match[0]):04X}›"

@@ -17,7 +17,7 @@ HOSTILE = (
 # What is left of it when it is made visible.
 HOSTILE_SHOWN = (
     "</script></pre></details><!--<script>alert(1)</script><img src=x onerror=alert(1)>"
-    "\"'&lt;{{ 7 * 7 }}${1}␛]0;t␇␀‹U+202E›‹U+D800›"
+    "\"'&lt;{{ 7 * 7 }}${1}‹ESC›]0;t‹U+0007›‹U+0000›‹U+202E›‹U+D800›"
 )
 HEADER = (
     "accelerator: tcg: /dev/kvm is not there; proven with a guest in 3.1 s",
@@ -48,7 +48,7 @@ KASAN = Crash(
     fingerprint="9c1f04d2ab77",
     lines=(
         "[   44.100731][  T140] " + "=" * 66,
-        "[   44.101420][  T140] BUG: KASAN: slab-out-of-bounds in crypto_crypt+0x3e1/0x7a0 [virtio_cryptodev]",
+        "[   44.10142][  T140] BUG: KASAN: slab-out-of-bounds in crypto_crypt+0x3e1/0x7a0 [virtio_cryptodev]",
         "[   44.102113][  T140] Write of size 48 at addr ffff888007b2c5c0 by task cryptoctl/140",
         "[   44.103006][  T140] CPU: 0 PID: 140 Comm: cryptoctl Tainted: G           OE      6.1.192 #3",
         "[   44.103121][  T140] Call Trace:",
@@ -99,7 +99,11 @@ PANIC = Crash(
         "[   16.033501] Kernel Offset: 0x13600000 from 0xffffffff81000000",
         "[   16.034402] ---[ end Kernel panic - not syncing: Fatal exception in interrupt ]---",
     ),
-    frames=(SourceFrame("queue_done+0x44/0x90 [virtio_cryptodev]", "queue.c", 98, ((98, "\tcomplete(&call->done);"),)),),
+    frames=(
+        SourceFrame(
+            "queue_done+0x44/0x90 [virtio_cryptodev]", "queue.c", 98, ((98, "\tcomplete(&call->done);"),)
+        ),
+    ),
 )
 
 
@@ -116,7 +120,7 @@ def _talk(at: float, who: str, text: str, number: int = 0) -> tuple[list[Moment]
 
 
 def _prepared(rng: random.Random) -> list[Moment]:
-    moments = [
+    return [
         Moment(0.0, Lane.HARNESS, "guest 1", "restore the ready snapshot", 0.31),
         Moment(0.02, Lane.QMP, "guest 1", "migrate-incoming"),
         Moment(0.29, Lane.QMP, "guest 1", "event: RESUME"),
@@ -126,12 +130,13 @@ def _prepared(rng: random.Random) -> list[Moment]:
         Moment(0.58, Lane.KERNEL, "guest 1", "virtio_cryptodev virtio2: /dev/crypto0: 7 algorithms"),
         Moment(0.7, Lane.WAIT, "server", "listening on port 35001", 0.2),
     ]
-    return moments
 
 
 def _screens(rng: random.Random, said: str) -> tuple[Screen, ...]:
     shell = f"\x1b[1;32mroot@guest\x1b[0m:\x1b[34m~\x1b[0m# chat-server\r\nlistening on port 35001\r\n{said}"
-    noise = "".join(f"[   {number + rng.random():.6f}] audit: type={rng.randrange(2000)}\r\n" for number in range(20))
+    noise = "".join(
+        f"[   {number + rng.random():.6f}] audit: type={rng.randrange(2000)}\r\n" for number in range(20)
+    )
     return (
         Screen("guest 1: kernel", BOOT + noise),
         Screen("server", shell, 80, 24),
@@ -145,7 +150,10 @@ def passing(number: int = 0, talks: int = 4) -> TestRecord:
     moments, frames = _prepared(rng), []
     at = 1.0
     for turn in range(talks):
-        text = rng.choice(["καλημέρα", "hello", "how are you?", "είμαι καλά", "a line with ünïcode"]) + f" {turn}"
+        text = (
+            rng.choice(["καλημέρα", "hello", "how are you?", "είμαι καλά", "a line with ünïcode"])
+            + f" {turn}"
+        )
         some, frame = _talk(at, ("client", "server")[turn % 2], text, turn)
         moments += some
         frames.append(frame)
@@ -207,7 +215,14 @@ def kasan(number: int = 0) -> TestRecord:
         "Every length from 1 to 4096 is encrypted right or refused.",
         "GuestPanicError: the kernel's log has a KASAN report",
         [
-            Moment(1.9, Lane.SSH, "guest 1", f"cryptoctl crypt --cipher aes-cbc --length {48 + number}", 0.4, "exit 1\nstderr: Bad address"),
+            Moment(
+                1.9,
+                Lane.SSH,
+                "guest 1",
+                f"cryptoctl crypt --cipher aes-cbc --length {48 + number}",
+                0.4,
+                "exit 1\nstderr: Bad address",
+            ),
             Moment(2.01, Lane.QUEUE, "guest 1", "request 3: CRYPT, 48 bytes, encrypt", 0.002),
             Moment(2.1, Lane.KERNEL, "guest 1", KASAN.title, failed=True),
         ],
@@ -227,10 +242,22 @@ def hung() -> TestRecord:
             Moment(2.4, Lane.KEYS, "client", "bye"),
             Moment(2.41, Lane.WIRE, "client", "frame of 257 bytes to the server"),
             Moment(2.43, Lane.SCREEN, "server", "client: bye"),
-            Moment(2.45, Lane.WAIT, "server", "the shell's prompt", 30.0, "what was seen: 'client: bye\\r\\n'", failed=True),
+            Moment(
+                2.45,
+                Lane.WAIT,
+                "server",
+                "the shell's prompt",
+                30.0,
+                "what was seen: 'client: bye\\r\\n'",
+                failed=True,
+            ),
             *(Moment(5.0 + 5 * n, Lane.QMP, "guest 1", "query-status: running") for n in range(5)),
         ],
-        evidence=("the wait began at 2.45 s and ran out at 32.45 s", "seen: 'client: bye\\r\\n'", "QEMU had 99 % of a core"),
+        evidence=(
+            "the wait began at 2.45 s and ran out at 32.45 s",
+            "seen: 'client: bye\\r\\n'",
+            "QEMU had 99 % of a core",
+        ),
     )
 
 
@@ -268,7 +295,9 @@ def plain_wire() -> TestRecord:
 
 def hostile() -> TestRecord:
     """Return a test whose every word would break a page that believes it."""
-    moments = tuple(Moment(n / 10, lane, HOSTILE, HOSTILE, 0.01, HOSTILE, failed=True) for n, lane in enumerate(Lane))
+    moments = tuple(
+        Moment(n / 10, lane, HOSTILE, HOSTILE, 0.01, HOSTILE, failed=True) for n, lane in enumerate(Lane)
+    )
     stack = (SourceFrame(HOSTILE, HOSTILE, 1, ((1, HOSTILE),)),)
     return TestRecord(
         name=f"scenarios/test_sut_hostile.py::test_x[{HOSTILE}]",
@@ -289,7 +318,9 @@ def hostile() -> TestRecord:
 def skipped() -> TestRecord:
     """Return a test that was not run."""
     name = "scenarios/test_far.py::test_a_far_machine"
-    return TestRecord(name, "A far machine runs the same scenarios.", "skipped", 0.0, "no far machine is given")
+    return TestRecord(
+        name, "A far machine runs the same scenarios.", "skipped", 0.0, "no far machine is given"
+    )
 
 
 def run(*tests: TestRecord) -> RunRecord:
@@ -304,7 +335,9 @@ def run(*tests: TestRecord) -> RunRecord:
         plain_wire(),
         skipped(),
     )
-    return RunRecord(HEADER, "2025-06-04T10:11:12+02:00", 412.3, "pytest scenarios -n 2 --dist worksteal", every)
+    return RunRecord(
+        HEADER, "2025-06-04T10:11:12+02:00", 412.3, "pytest scenarios -n 2 --dist worksteal", every
+    )
 
 
 def big(tests: int = 300, moments: int = 200) -> RunRecord:

@@ -33,8 +33,8 @@ function crash(one) {
   return html("div", {},
     html("p", {}, html("span", { class: "kind" }, one.kind), " ", html("b", {}, one.title)),
     shown,
-    one.frames.length ? folded(`The stack: ${one.frames.length} frames, the innermost first`, () => [stack, ...known.slice(1).map(source)]) : null,
-    folded(`What the kernel reported: ${one.lines.length} lines`, () => pre(one.lines.join("\n"), "The kernel's report")),
+    one.frames.length ? folded(`The stack: ${count(one.frames.length, "frame")}, the innermost first`, () => [stack, ...known.slice(1).map(source)]) : null,
+    folded(`What the kernel reported: ${count(one.lines.length, "line")}`, () => pre(one.lines.join("\n"), "The kernel's report")),
     html("p", { class: "soft" }, "Fingerprint ", html("code", {}, one.fingerprint)));
 }
 
@@ -60,18 +60,19 @@ function moments(record, line) {
   const centre = record.failing >= 0 ? record.failing : every.length - 1;
   const body = html("tbody");
   const note = html("p", { class: "zoom" });
+  const table = html("div", { class: "moments", tabindex: 0, role: "region", "aria-label": "Moments" },
+    html("table", {}, html("thead", {}, html("tr", {}, ["At", "What", "Whose", ""].map((words) => html("th", { scope: "col" }, words)))), body));
   let [from, to] = [Math.max(0, centre - AROUND), Math.min(every.length, centre + 4)];
   const draw = () => {
     body.replaceChildren(...every.slice(from, to).map((moment) => row(record, line, moment)));
     note.replaceChildren();
+    table.classList.toggle("many", to - from > 4 * AROUND);
     const more = (words, act) => note.append(button(words, () => { act(); draw(); }));
     if (from > 0) more(`${Math.min(PAGE, from)} earlier`, () => { from = Math.max(0, from - PAGE); });
     if (to < every.length) more(`${Math.min(PAGE, every.length - to)} later`, () => { to = Math.min(every.length, to + PAGE); });
     if (from > 0 || to < every.length) note.append(html("span", { class: "soft" }, `${to - from} of ${every.length} moments`));
   };
   draw();
-  const table = html("div", { class: "moments", tabindex: 0, role: "region", "aria-label": "Moments" },
-    html("table", {}, html("thead", {}, html("tr", {}, ["At", "What", "Whose", ""].map((words) => html("th", { scope: "col" }, words)))), body));
   return html("details", { open: true },
     html("summary", {}, record.failing >= 0 ? "The moments around the failure, in words" : "The last moments, in words"), table, note);
 }
@@ -121,7 +122,7 @@ function styled(text, [ink, paper, flags]) {
 
 function frames(record) {
   const made = record.frames.map(([at, sender, plain, cipher, readable]) => html("div", { class: "frame" },
-    html("p", {}, html("b", {}, `${at.toFixed(3)} s`), ` from the ${sender}, ${Math.floor(cipher.length / 2)} bytes `,
+    html("p", { class: "about" }, html("b", {}, `${at.toFixed(3)} s`), ` from the ${sender}, ${Math.floor(cipher.length / 2)} bytes `,
       readable ? html("span", { class: "badge" }, "✕ its text can be read on the wire") : null),
     plain ? html("pre", {}, plain) : html("p", { class: "failed" }, "No message: the key does not open it."),
     ...hexdump(cipher)));
@@ -141,5 +142,5 @@ function hexdump(cipher) {
   }
   const show = (some) => pre(some.join("\n"), "What crossed the wire", { class: "hex" });
   const rest = lines.slice(HEX_LINES);
-  return [show(lines.slice(0, HEX_LINES)), rest.length ? folded(`${rest.length} more lines`, () => show(rest), { class: "fold" }) : null];
+  return [show(lines.slice(0, HEX_LINES)), rest.length ? folded(`${rest.length} more ${rest.length === 1 ? "line" : "lines"}`, () => show(rest), { class: "fold" }) : null];
 }

@@ -40,6 +40,10 @@ function folded(words, make, attributes = {}) {
   return made;
 }
 
+function count(number, word) {
+  return `${number} ${word}${number === 1 ? "" : "s"}`;
+}
+
 function seconds(value) {
   if (value < 0) return `−${seconds(-value)}`;
   if (value < 0.001) return `${Math.round(value * 1e6)} µs`;

@@ -220,15 +220,21 @@ class TimeLine {
       const matters = moment.failed || moment.index === this.record.before;
       if (before && !matters && !before.matters && x - before.x < 3 && end - x < 3 && before.width <= 4) { before.more += 1; continue; }
       const y = this.lanes[moment.row].top + 5 + moment.level * LEVEL;
-      const mark = { moment, x, y, width: Math.max(end - x, 4), more: 0, matters, room: this.width - x };
+      const mark = { moment, x, y, width: Math.max(end - x, 4), more: 0, matters, room: this.width - x, flipped: 0 };
       if (before) before.room = x - before.x;
+      const left = before ? x - before.x - before.width : x;
+      if (matters && mark.room < 150 && mark.width < 40 && left > 180) {
+        // At the right edge there is no room to say what went wrong: it is said to the left.
+        mark.flipped = Math.min(label(moment).length * LETTER, left - 60);
+        if (before) before.room -= mark.flipped + 12;
+      }
       last.set(place, mark);
       this.marks.push(mark);
     }
     return this.marks.flatMap((mark) => this.drawMark(mark));
   }
 
-  drawMark({ moment, x, y, width, room, more }) {
+  drawMark({ moment, x, y, width, room, more, flipped }) {
     const hue = HUES[this.record.rows[moment.row][0]] ?? "theirs";
     const state = moment.failed ? " failed" : "";
     const drawn = [svg("rect", { class: `${hue}${width > 8 ? " bar" : ""}${state}`, x, y, width, height: LEVEL - 3, rx: 2 })];
@@ -238,7 +244,11 @@ class TimeLine {
     // In a bar that is long enough, else beside it: what it says can be read without pointing at it.
     const inside = width > 40;
     const start = inside ? Math.max(x, 0) + 4 : x + width + 3;
-    const words = `${moment.failed ? "✕ " : ""}${more ? `${more + 1}× ` : ""}${moment.text.split("\n", 1)[0]}`;
+    const words = label(moment, more);
+    if (flipped) {
+      drawn.push(svg("text", { class: state.trim(), x: x - 5, y: y + 11, "text-anchor": "end" }, cut(words, Math.floor(flipped / LETTER))));
+      return drawn;
+    }
     const space = (inside ? Math.max(Math.min(x + width, this.width), x + Math.min(room, this.width)) : x + room) - start - 4;
     const text = cut(words, Math.floor(Math.min(space, this.width - start) / LETTER));
     if (text.length > 2) {
@@ -273,6 +283,10 @@ class TimeLine {
     if (mark) drawn.push(svg("rect", { class: "chosen", x: mark.x - 1.5, y: mark.y - 1.5, width: mark.width + 3, height: LEVEL, rx: 3 }));
     this.over.replaceChildren(...drawn);
   }
+}
+
+function label(moment, more = 0) {
+  return `${moment.failed ? "✕ " : ""}${more ? `${more + 1}× ` : ""}${moment.text.split("\n", 1)[0]}`;
 }
 
 function legend() {
