@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.machine.journal import Lane
 from harness.report.terminal import PLAIN, Style, picture
-from harness.report.text import clean
+from harness.report.text import bare, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +54,7 @@ def facts(test: TestRecord, story: Story | None) -> dict[str, Any]:
     """Return a test's details as JSON has them."""
     moments, left_out = _kept(test.moments, story)
     rows = _rows(moments)
+    known = frozenset(frame.cipher for frame in test.frames)
     number = {row: index for index, row in enumerate(rows)}
     index = {id(moment): place for place, moment in enumerate(moments)}
     failing = story.failing if story else None
@@ -61,13 +62,17 @@ def facts(test: TestRecord, story: Story | None) -> dict[str, Any]:
     return {
         "seconds": _number(test.seconds),
         "rows": [[lane.value, clean(part)] for lane, part in rows],
-        "moments": [_moment(moment, number[moment.lane, moment.part]) for moment in moments],
+        "moments": [
+            _moment(moment, number[moment.lane, moment.part], _state(moment, failing), known)
+            for moment in moments
+        ],
         "leftOut": left_out,
         "failing": index.get(id(failing), -1),
         "before": index.get(id(before), -1),
         "evidence": _lines(test.evidence),
         "screens": [_screen(screen) for screen in test.screens[:MOST_SCREENS]],
         "frames": [_frame(frame) for frame in test.frames[-MOST_FRAMES:]],
+        "screensLeftOut": max(len(test.screens) - MOST_SCREENS, 0),
         "framesLeftOut": max(len(test.frames) - MOST_FRAMES, 0),
         "crashes": [_crash(crash) for crash in test.crashes],
         "worker": clean(test.worker),
@@ -101,15 +106,30 @@ def _rows(moments: Iterable[Moment]) -> list[tuple[Lane, str]]:
     return sorted(seen, key=lambda row: (LANES.index(row[0]), row[1]))
 
 
-def _moment(moment: Moment, row: int) -> list[Any]:
+def _state(moment: Moment, failing: Moment | None) -> int:
+    """Return 0, 1 for what went wrong, or 2 for what a device refused: that may be what a test wants."""
+    if moment is failing or (moment.failed and moment.lane is not Lane.QUEUE):
+        return 1
+    return 2 if moment.failed else 0
+
+
+def _detail(moment: Moment, known: frozenset[str]) -> str:
+    """Return the lines of a moment, if they say more than its text and the frames do."""
+    if moment.lane not in (Lane.SCREEN, Lane.KERNEL):
+        return "" if moment.detail in known else clean(moment.detail)
+    said = bare(moment.detail).strip("\n")
+    return said if "\n" in said.strip() else ""
+
+
+def _moment(moment: Moment, row: int, state: int, known: frozenset[str]) -> list[Any]:
     """Return it as short as can be: what is usual is left out from the end."""
     fields = [
         _number(moment.at),
         row,
         clean(moment.text),
         max(_number(moment.seconds), 0),
-        int(moment.failed),
-        clean(moment.detail),
+        state,
+        _detail(moment, known),
     ]
     while len(fields) > 3 and not fields[-1]:
         fields.pop()

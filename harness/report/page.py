@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 OUTCOMES = ("failed", "error", "passed", "skipped")
 # Of the details of tests, packed; a page has to open in a browser on a phone.
 MOST_BYTES = 9_000_000
+# What is left of that is not worth an attempt: to draw screens takes time.
+LEAST_BYTES = 4096
 # More than this many opened at once hide each other.
 MOST_OPEN = 3
 MOST_FAILURES = 40
@@ -122,8 +124,8 @@ def _shown(tests: Iterable[TestRecord]) -> list[Shown]:
     room = MOST_BYTES
     for test in ordered:
         told = story(test)
-        details = packed(test, told)
         # Those that failed come first: it is the details of passed tests that find no room.
+        details = packed(test, told) if room >= LEAST_BYTES else ""
         if len(details) > room:
             details = ""
         room -= len(details)

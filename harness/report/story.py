@@ -126,20 +126,18 @@ def slowest(tests: Iterable[TestRecord], most: int = 8, least_seconds: float = 0
 def _failing(test: TestRecord) -> Moment | None:
     """Return the moment at which it went wrong.
 
-    With a crash it is the kernel's first word of it; a refused command may be what a test wants, so the last
-    failure counts otherwise, and of those a wait that ran out, which is what ends a test.
+    With a crash it is the kernel's first word of it.  A refused command may be what a test wants, so the last
+    failure counts otherwise, and of those a wait that ran out, which is what ends a test.  What a device
+    refused tells nothing: a test of errors is full of it.
     """
-    bad = [moment for moment in test.moments if moment.failed]
-    if test.crashes:
-        words = [moment for moment in bad if moment.lane is Lane.KERNEL]
-        title = test.crashes[0].title
-        words += [
-            moment
-            for moment in test.moments
-            if not words and moment.lane is Lane.KERNEL and title and title in moment.text
-        ]
+    kernel = [moment for moment in test.moments if moment.lane is Lane.KERNEL]
+    for crash in test.crashes[:1]:
+        words = [moment for moment in kernel if moment.failed]
+        # A moment may be many lines, of which the report is not the first.
+        words += [one for one in kernel if crash.title and crash.title in f"{one.text}\n{one.detail}"]
         if words:
-            return words[0]
+            return min(words, key=lambda moment: moment.at)
+    bad = [moment for moment in test.moments if moment.failed and moment.lane is not Lane.QUEUE]
     waits = [moment for moment in bad if moment.lane is Lane.WAIT]
     worst = waits or bad
     return worst[-1] if worst else None

@@ -12,6 +12,7 @@ import unicodedata
 
 MOST_COMBINING = 4
 
+_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # C0 without tab and line feed, DEL, C1, what turns the direction of text, what is not shown at all, and
 # halves of surrogate pairs, which UTF-8 cannot hold.
@@ -29,6 +30,11 @@ def clean(text: str) -> str:
         return text
     text = _COLOUR.sub("", text).replace("\r\n", "\n")
     return _UNSEEN.sub(_picture, text)
+
+
+def bare(text: str) -> str:
+    """Return what a terminal was sent without its escape codes, as :func:`clean` does."""
+    return clean(_CODE.sub("", text))
 
 
 def one_line(text: str, most: int = 300) -> str:

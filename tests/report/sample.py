@@ -115,7 +115,9 @@ def _talk(at: float, who: str, text: str, number: int = 0) -> tuple[list[Moment]
         Moment(at + 0.004, Lane.QUEUE, "guest 1", f"request {number}: CRYPT, 256 bytes, encrypt", 0.0006),
         Moment(at + 0.006, Lane.WIRE, who, f"frame of {len(cipher)} bytes to the {other}"),
         Moment(at + 0.006, Lane.WAIT, other, "a message to be shown", 0.021),
-        Moment(at + 0.027, Lane.SCREEN, other, f"{who}: {text}"),
+        Moment(
+            at + 0.027, Lane.SCREEN, other, f"{who}: {text}⏎", 0.0, f"\x1b[33m{who}\x1b[0m: {text}\x1b[K\r\n"
+        ),
     ], Frame(at + 0.006, who, text, cipher.hex())
 
 
@@ -125,7 +127,7 @@ def _prepared(rng: random.Random) -> list[Moment]:
         Moment(0.02, Lane.QMP, "guest 1", "migrate-incoming"),
         Moment(0.29, Lane.QMP, "guest 1", "event: RESUME"),
         Moment(0.35, Lane.WAIT, "guest 1", "the shell's prompt", 0.09 + rng.random() / 50),
-        Moment(0.44, Lane.SCREEN, "guest 1", "~ # "),
+        Moment(0.44, Lane.SCREEN, "guest 1", "⏎~ # ", 0.01, "\x1b[2K\r\nwelcome\r\n~ # "),
         Moment(0.5, Lane.SSH, "guest 1", "modprobe virtio_cryptodev", 0.12, "exit 0"),
         Moment(0.58, Lane.KERNEL, "guest 1", "virtio_cryptodev virtio2: /dev/crypto0: 7 algorithms"),
         Moment(0.7, Lane.WAIT, "server", "listening on port 35001", 0.2),
@@ -224,7 +226,7 @@ def kasan(number: int = 0) -> TestRecord:
                 "exit 1\nstderr: Bad address",
             ),
             Moment(2.01, Lane.QUEUE, "guest 1", "request 3: CRYPT, 48 bytes, encrypt", 0.002),
-            Moment(2.1, Lane.KERNEL, "guest 1", KASAN.title, failed=True),
+            Moment(2.1, Lane.KERNEL, "guest 1", KASAN.lines[0], 0.006, "\n".join(KASAN.lines) + "\n"),
         ],
         crashes=(KASAN,),
         evidence=("assert 14 == 0", "errno 14 (EFAULT), the model says 0"),
@@ -240,6 +242,7 @@ def hung() -> TestRecord:
         "WaitError: the shell's prompt did not come within 30.0 s; the last thing seen was 'client: bye'",
         [
             Moment(2.4, Lane.KEYS, "client", "bye"),
+            Moment(2.405, Lane.QUEUE, "guest 1", "CIOCFSESSION, result -22, 0.4 ms", 0.0004, failed=True),
             Moment(2.41, Lane.WIRE, "client", "frame of 257 bytes to the server"),
             Moment(2.43, Lane.SCREEN, "server", "client: bye"),
             Moment(

@@ -201,7 +201,7 @@ def test_the_details_of_a_test(elements: Elements) -> None:
     assert [moment[0] for moment in moments] == sorted(moment[0] for moment in moments)
     failing = moments[facts["failing"]]
     assert rows[failing[1]] == ["kernel", "guest 1"]
-    assert failing[2:] == [sample.KASAN.title, 0, 1]
+    assert failing[2:] == [sample.KASAN.lines[0], 0.006, 1, "\n".join(sample.KASAN.lines)]
     assert rows[moments[facts["before"]][1]] == ["ssh", "guest 1"]
     assert rows[0] == ["keystrokes", "client"]
     crash = facts["crashes"][0]
@@ -209,6 +209,16 @@ def test_the_details_of_a_test(elements: Elements) -> None:
     assert [212, "\tif (copy_from_user(buffer, op->src, op->len)) {"] in crash["frames"][1][3]
     assert facts["screens"][1]["lines"][0] == ["root@guest", 1, ":", 0, "~", 2, "# chat-server", 0]
     assert facts["screens"][1]["styles"] == [[None, None, ""], [2, None, "b"], [4, None, ""], [3, None, ""]]
+
+
+def test_output_is_told_without_escape_codes(elements: Elements) -> None:
+    facts = elements.facts()[3]
+    told = {moment[2]: moment[3:] for moment in facts["moments"]}
+    assert told["⏎~ # "] == [0.01, 0, "welcome\n~ # "]
+    assert next(rest for text, rest in told.items() if text.startswith("client: ")) == []
+    # What a device refused is not what went wrong.
+    assert told["CIOCFSESSION, result -22, 0.4 ms"] == [0.0004, 2]
+    assert "ESC" not in json.dumps(facts)
 
 
 def test_what_can_be_read_on_the_wire(elements: Elements) -> None:
@@ -262,6 +272,7 @@ def test_the_size_of_three_hundred_tests() -> None:
 
 def test_what_finds_no_room_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = sample.kasan()
+    monkeypatch.setattr(page, "LEAST_BYTES", 11)
     monkeypatch.setattr(page, "MOST_BYTES", len(packing.packed(failed, story(failed))) + 10)
     elements = Elements(page.page(sample.run(sample.passing(), failed)))
     assert len(elements.scripts) == 2

@@ -33,6 +33,8 @@ def test_a_panic_is_the_cause_and_not_the_wait_that_it_ended() -> None:
 
 def test_a_report_during_a_command() -> None:
     told = _story(sample.kasan())
+    assert told.failing is not None
+    assert sample.KASAN.title in told.failing.detail
     assert told.before is not None
     assert told.before.text.startswith("cryptoctl crypt")
     assert told.during
@@ -58,11 +60,16 @@ def test_a_refused_command_is_not_what_failed_if_a_wait_ran_out() -> None:
     assert _story(replace(test, moments=(refused,))).during
 
 
-def test_a_report_that_is_not_marked_is_found_by_its_title() -> None:
-    moments = tuple(replace(moment, failed=False) for moment in sample.kasan().moments)
+def test_a_report_whose_moment_is_not_there() -> None:
+    moments = tuple(moment for moment in sample.kasan().moments if moment.lane is not Lane.KERNEL)
     told = _story(replace(sample.kasan(), moments=moments))
-    assert told.failing is not None
-    assert told.failing.text == sample.KASAN.title
+    assert (told.what, told.failing) == (sample.KASAN.title, None)
+
+
+def test_what_a_device_refused_is_no_failure_of_its_own() -> None:
+    refused = Moment(1.0, Lane.QUEUE, "guest 1", "CIOCCRYPT, result -22", failed=True)
+    told = _story(TestRecord("a", "", "failed", 4.0, "no", moments=(refused,)))
+    assert told.failing is None
 
 
 @pytest.mark.parametrize(

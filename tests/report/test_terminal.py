@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.report.model import Screen
 from harness.report.terminal import MOST_CHARACTERS, MOST_LINES, PLAIN, Picture, Style, picture
-from harness.report.text import clean, one_line, tame
+from harness.report.text import bare, clean, one_line, tame
 from tests.report.sample import HOSTILE, HOSTILE_SHOWN
 
 
@@ -108,6 +108,7 @@ def test_what_cannot_be_seen_is_made_visible() -> None:
     assert clean(HOSTILE) == HOSTILE_SHOWN
     assert clean("a\x1b[1;31mb\x1b[0m\r\nc\td") == "ab\nc\td"
     assert clean("\x7f\x9b\u200b") == "‹U+007F›‹U+009B›‹U+200B›"
+    assert bare("\x1b[2K\x1b[?25l\x1b]0;t\x07a\x1b(Bb\x1bMc\x1b") == "abc‹ESC›"
     assert one_line("\n \n first \nsecond") == "first"
     assert one_line("x" * 20, 10) == "x" * 9 + "…"
     assert one_line("") == ""

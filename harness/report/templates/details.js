@@ -11,7 +11,7 @@ function details(record) {
     ...section("Crash", record.crashes.map(crash)),
     ...section("Evidence", record.evidence.length ? [pre(record.evidence.join("\n"), "Evidence")] : []),
     ...timeLine(record),
-    ...section("Screens", record.screens.map((screen, index) => terminal(screen, index))),
+    ...section("Screens", screens(record)),
     ...section("The chat on the wire", frames(record)),
     record.worker ? html("p", { class: "soft" }, `It ran in ${record.worker}.`) : null,
   ].filter(Boolean);
@@ -127,6 +127,12 @@ function frames(record) {
     plain ? html("pre", {}, plain) : html("p", { class: "failed" }, "No message: the key does not open it."),
     ...hexdump(cipher)));
   if (record.framesLeftOut) made.unshift(html("p", { class: "soft" }, `${record.framesLeftOut} frames before these are left out.`));
+  return made;
+}
+
+function screens(record) {
+  const made = record.screens.map((screen, index) => terminal(screen, index));
+  if (record.screensLeftOut) made.push(html("p", { class: "soft" }, `${count(record.screensLeftOut, "more screen")} left out.`));
   return made;
 }
 

@@ -6,9 +6,13 @@ const filter = document.querySelector("#filter");
 const outcomes = [...document.querySelectorAll("button[data-outcome]")];
 const words = new Map(tests.map((test) => [test, test.querySelector("summary").textContent.toLowerCase()]));
 
+function isPressed(one) {
+  return one.getAttribute("aria-pressed") === "true";
+}
+
 function narrow() {
   const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const pressed = new Set(outcomes.filter((one) => one.ariaPressed === "true").map((one) => one.dataset.outcome));
+  const pressed = new Set(outcomes.filter((one) => isPressed(one)).map((one) => one.dataset.outcome));
   let shown = 0;
   for (const test of tests) {
     test.hidden = (pressed.size > 0 && !pressed.has(test.dataset.outcome)) || !wanted.every((word) => words.get(test).includes(word));
@@ -20,7 +24,7 @@ function narrow() {
 
 function showAll() {
   filter.value = "";
-  for (const one of outcomes) one.ariaPressed = "false";
+  for (const one of outcomes) one.setAttribute("aria-pressed", "false");
   narrow();
 }
 
@@ -96,7 +100,7 @@ document.addEventListener("keydown", (event) => {
 filter.hidden = false;
 filter.addEventListener("input", narrow);
 for (const one of outcomes) {
-  one.addEventListener("click", () => { one.ariaPressed = String(one.ariaPressed !== "true"); narrow(); });
+  one.addEventListener("click", () => { one.setAttribute("aria-pressed", String(!isPressed(one))); narrow(); });
 }
 document.querySelector("#all").addEventListener("click", () => { showAll(); filter.focus(); });
 for (const one of document.querySelectorAll("button.copy")) copies(one);

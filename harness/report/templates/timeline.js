@@ -16,8 +16,9 @@ const LETTER = 6.3;
 class TimeLine {
   constructor(record) {
     this.record = record;
-    this.moments = record.moments.map(([at, row, text, length = 0, failed = 0, detail = ""], index) =>
-      ({ index, at, row, text, length, failed, detail, level: 0 }));
+    // Of 1 it is sure that it went wrong, 2 is what a device refused.
+    this.moments = record.moments.map(([at, row, text, length = 0, state = 0, detail = ""], index) =>
+      ({ index, at, row, text, length, failed: state === 1, refused: state === 2, detail, level: 0 }));
     this.begin = Math.min(0, ...this.moments.slice(0, 1).map((moment) => moment.at));
     this.end = this.moments.reduce((last, moment) => Math.max(last, moment.at + moment.length), record.seconds);
     if (this.end <= this.begin) this.end = this.begin + 1;
@@ -146,8 +147,13 @@ class TimeLine {
   /** Return what to zoom at: the chosen moment if it can be seen. */
   middle() {
     const moment = this.moments[this.chosen];
-    const at = moment.failed ? moment.at + moment.length : moment.at;
+    const at = this.failedAt(moment);
     return at >= this.from && at <= this.to ? at : (this.from + this.to) / 2;
+  }
+
+  /** Return when a moment went wrong: a wait does at its end, all else at once. */
+  failedAt(moment) {
+    return moment.failed && this.record.rows[moment.row][0] === "waits" ? moment.at + moment.length : moment.at;
   }
 
   pan(share) {
@@ -236,7 +242,7 @@ class TimeLine {
 
   drawMark({ moment, x, y, width, room, more, flipped }) {
     const hue = HUES[this.record.rows[moment.row][0]] ?? "theirs";
-    const state = moment.failed ? " failed" : "";
+    const state = moment.failed ? " failed" : moment.refused ? " refused" : "";
     const drawn = [svg("rect", { class: `${hue}${width > 8 ? " bar" : ""}${state}`, x, y, width, height: LEVEL - 3, rx: 2 })];
     if (moment.index === this.record.before) {
       drawn.push(svg("rect", { class: "cause", x: x - 3, y: y - 3, width: width + 6, height: LEVEL + 3, rx: 4 }));
@@ -261,7 +267,7 @@ class TimeLine {
   drawFailure() {
     const moment = this.moments[this.record.failing];
     if (!moment) return [];
-    const x = this.x(moment.at + moment.length);
+    const x = this.x(this.failedAt(moment));
     if (x < 0 || x > this.width + 1) return [];
     return [svg("line", { class: "here", x1: x, x2: x, y1: 0, y2: this.height })];
   }
@@ -271,7 +277,9 @@ class TimeLine {
     const [kind, part] = this.record.rows[moment.row];
     const lasted = moment.length ? `, ${moment.failed ? "after" : "for"} ${seconds(moment.length)}` : "";
     const when = `${moment.at.toFixed(3)} s`;
-    const said = moment.detail ? `${moment.text}\n${moment.detail}` : moment.text;
+    // Of what was shown the text is but the lines in one.
+    const whole = kind === "output" || kind === "kernel";
+    const said = !moment.detail ? moment.text : whole ? moment.detail : `${moment.text}\n${moment.detail}`;
     this.readout.replaceChildren(
       html("p", { class: moment.failed ? "failed" : "soft" }, html("b", {}, when), ` ${kind}, ${part}${lasted}${moment.failed ? " ✕ it failed" : ""}`),
       html("p", { class: "said mono" }, said));
@@ -291,7 +299,7 @@ function label(moment, more = 0) {
 
 function legend() {
   const words = {
-    ours: "what was done to it", waiting: "waits", theirs: "what it said", device: "the device and the wire", failed: "what failed or ran out",
+    ours: "what was done to it", waiting: "waits", theirs: "what it said", device: "the device and the wire", refused: "a request refused", failed: "what failed or ran out",
   };
   return html("p", { class: "legend" }, Object.entries(words).map(([hue, text]) => html("span", {}, html("i", { class: hue }), text)));
 }
