@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from harness.machine.journal import Moment
     from harness.report.model import Crash, SourceFrame, TestRecord
+
+# What Python puts before the name of an exception tells a person nothing.
+_MODULE = re.compile(r"^(?:[a-z_]\w*\.)+(?=[A-Z]\w*\b)")
 
 BAD = ("failed", "error")
 _DONE_BY_US = (Lane.KEYS, Lane.SSH)
@@ -88,7 +92,9 @@ def story(test: TestRecord) -> Story | None:
     if test.outcome not in BAD:
         return None
     failing = _failing(test)
-    told = one_line(test.message) or next(filter(None, map(one_line, test.evidence)), "it does not say why")
+    told = _MODULE.sub("", one_line(test.message)) or next(
+        filter(None, map(one_line, test.evidence)), "it does not say why"
+    )
     what, besides = told, ""
     if test.crashes:
         title = one_line(test.crashes[0].title)

@@ -74,7 +74,13 @@ def test_what_a_device_refused_is_no_failure_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("message", "evidence", "what"),
-    [("one\ntwo", (), "one"), ("", ("", " three"), "three"), ("", (), "it does not say why")],
+    [
+        ("one\ntwo", (), "one"),
+        ("harness.errors.WaitError: no", (), "WaitError: no"),
+        ("a.b is None", (), "a.b is None"),
+        ("", ("", " three"), "three"),
+        ("", (), "it does not say why"),
+    ],
 )
 def test_what_it_says_without_moments(message: str, evidence: tuple[str, ...], what: str) -> None:
     told = _story(TestRecord("a", "", "error", 1.0, message, evidence))

@@ -4,6 +4,7 @@
 const AROUND = 10;
 const PAGE = 500;
 const HEX_LINES = 4;
+const LAST_FRAMES = 6;
 
 /** Return everything that is known of a test, as elements. */
 function details(record) {
@@ -120,14 +121,23 @@ function styled(text, [ink, paper, flags]) {
   return made;
 }
 
+/** The frames of a chat: the last ones, and before them those with which something is wrong; the others folded. */
 function frames(record) {
-  const made = record.frames.map(([at, sender, plain, cipher, readable]) => html("div", { class: "frame" },
+  const early = record.frames.slice(0, -LAST_FRAMES);
+  const wrong = ([, , plain, , readable]) => readable || !plain;
+  const usual = early.filter((one) => !wrong(one));
+  const left = record.framesLeftOut ? html("p", { class: "soft" }, `${record.framesLeftOut} frames before these are left out.`) : null;
+  const more = usual.length ? folded(`${count(usual.length, "frame")} before these`, () => usual.map(frame)) : null;
+  const shown = [...early.filter(wrong), ...record.frames.slice(-LAST_FRAMES)].map(frame);
+  return [left, more, ...shown].filter(Boolean);
+}
+
+function frame([at, sender, plain, cipher, readable]) {
+  return html("div", { class: "frame" },
     html("p", { class: "about" }, html("b", {}, `${at.toFixed(3)} s`), ` from the ${sender}, ${Math.floor(cipher.length / 2)} bytes `,
       readable ? html("span", { class: "badge" }, "✕ its text can be read on the wire") : null),
     plain ? html("pre", {}, plain) : html("p", { class: "failed" }, "No message: the key does not open it."),
-    ...hexdump(cipher)));
-  if (record.framesLeftOut) made.unshift(html("p", { class: "soft" }, `${record.framesLeftOut} frames before these are left out.`));
-  return made;
+    ...hexdump(cipher));
 }
 
 function screens(record) {
