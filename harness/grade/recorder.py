@@ -53,7 +53,8 @@ def _named(text: str) -> Requirement:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker; where verdicts are written, begin the file."""
-    config.addinivalue_line("markers", "requirement(name): what a scenario asks of a system under test")
+    text = "what of a system under test this scenario is about; without it, it is about ours"
+    config.addinivalue_line("markers", f"requirement(name): {text}")
     path = config.getoption("--verdicts")
     if path is None or hasattr(config, "workerinput"):
         return

@@ -44,7 +44,6 @@ def add_markers(config: pytest.Config) -> None:
     """Register what scenarios say of themselves."""
     for line in (
         "ours: this scenario is about the bundled system alone, whatever its file is about",
-        "requirement(name): what of a system under test this scenario is about; without it, it is about ours",
         "feature(name): what of /dev/crypto a system must have for this scenario to mean something",
         "reference_wire: this scenario means something only where the reference wire is spoken",
         "thorough: this scenario takes minutes, and runs with --thorough only",
