@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the reference has of the harness itself: commands, options, markers, fixtures.
 
-``python docs/generated.py`` writes it between the marks of each page in :data:`PAGES`; a unit test holds the pages
-against it.  Nothing here depends on how a version of Python lays out its help texts.
+``python docs/generated.py`` writes it between the marks of each page in :data:`PAGES`; a unit test holds the
+pages against it.  Nothing here depends on how a version of Python lays out its help texts.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import cli, plugin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 FOLDER = Path(__file__).resolve().parent
 README = FOLDER.parent / "README.md"
@@ -40,7 +42,7 @@ def marked(text: str, name: str, content: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a docstring's text as Markdown: roles and double quotes of code become code, words are one line."""
+    """Return a docstring's text as Markdown, on one line: roles and double quotes become code."""
     return " ".join(_ROLE.sub(r"`\1`", text).replace("``", "`").split())
 
 
@@ -53,7 +55,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 # The command line -------------------------------------------------------------------------------------------
 
 
-def _leaves(parser: argparse.ArgumentParser, words: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+def _leaves(
+    parser: argparse.ArgumentParser, words: str = ""
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     if not below:
         yield words.strip(), parser
@@ -88,7 +92,8 @@ def commands() -> str:
     parts = ["## Options of all commands", table(("option", "meaning"), order)]
     for name, parser in leaves.items():
         rows = [row for row in given[name] if row not in common]
-        typed = [_told((), action).strip("`") for row, action in given[name].items() if not action.option_strings]
+        places = [action for action in given[name].values() if not action.option_strings]
+        typed = [_told((), action).strip("`") for action in places]
         usage = " ".join(["python -m harness", name, *typed, "[options]"])
         parts += [f"## {name}", f"{(parser.description or '').capitalize()}.", f"```sh\n{usage}\n```"]
         parts += [table(("option", "meaning"), rows)] if rows else []
@@ -136,8 +141,8 @@ def _markers(*words: str) -> list[tuple[str, str]]:
 def markers() -> str:
     """Return the markers that the harness adds to pytest, as ``pytest --markers`` tells them."""
     others = _markers()
-    ours = [(f"`{name}`", text) for name, text in _markers("-p", "harness.plugin") if (name, text) not in others]
-    return table(("marker", "meaning"), sorted(ours))
+    ours = [marker for marker in _markers("-p", "harness.plugin") if marker not in others]
+    return table(("marker", "meaning"), sorted((f"`{name}`", text) for name, text in ours))
 
 
 def _fixtures(module: Any) -> Iterator[tuple[str, str, str]]:
@@ -161,7 +166,8 @@ def fixtures() -> str:
     for module in _modules():
         rows = [(f"`{name}`", lives, text.removeprefix("Return ")) for name, lives, text in _fixtures(module)]
         if rows:
-            parts += [f"## {(module.__doc__ or '').strip().rstrip('.')}", table(("fixture", "lives for", "is"), rows)]
+            about = (module.__doc__ or "").strip().rstrip(".")
+            parts += [f"## {about}", table(("fixture", "lives for", "is"), rows)]
     return "\n\n".join(parts)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What mkdocs does besides: roles in docstrings become links, and a page that loads anything from elsewhere fails."""
+"""What mkdocs does besides: roles in docstrings become links; what loads anything from elsewhere fails."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ import re
 
 log = logging.getLogger("mkdocs.hooks.harness")
 
+_LICENCE = re.compile(r"\A<!-- SPDX-[^>]*-->\n")
 _ROLE = re.compile(r":(?:class|func|meth|data|mod|attr):<code>~?([\w.]+)</code>")
-_LOADED = re.compile(r"""<(?:script|img|iframe)\b[^>]*\bsrc=["']?(?:https?:)?//[^>]*>|<link\b[^>]*>""", re.IGNORECASE)
+_LOADED = re.compile(
+    r"""<(?:script|img|iframe)\b[^>]*\bsrc=["']?(?:https?:)?//[^>]*>|<link\b[^>]*>""", re.IGNORECASE
+)
 _ELSEWHERE = re.compile(r"""\bhref=["']?(?:https?:)?//""", re.IGNORECASE)
 _FETCHED = re.compile(r"""\brel=["']?(?:stylesheet|preconnect|icon|preload)""", re.IGNORECASE)
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Leave out the licence's line: a page's title is the heading that it begins with."""
+    return _LICENCE.sub("", markdown)
 
 
 def on_page_content(html: str, **_: object) -> str:

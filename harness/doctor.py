@@ -62,9 +62,8 @@ def missing_packages() -> list[str]:
     bindep = [sys.executable, "-m", "bindep", "--brief", "--file", str(REPOSITORY / "bindep.txt")]
     done = subprocess.run(bindep, capture_output=True, text=True, check=False, timeout=60)
     if done.returncode not in (0, 1) or done.stderr.strip():
-        raise SetupError(
-            "looking for packages with bindep", done.stderr.strip() or f"exit code {done.returncode}"
-        )
+        seen = done.stderr.strip() or f"exit code {done.returncode}"
+        raise SetupError("looking for packages with bindep", seen, "see that dpkg-query and bindep run")
     return done.stdout.split()
 
 
@@ -98,7 +97,8 @@ def install_packages() -> None:
         try:
             done = subprocess.run(command, check=False, timeout=APT_SECONDS)
         except subprocess.TimeoutExpired as error:
-            raise SetupError(f"running {' '.join(command)}", f"no end after {APT_SECONDS} s") from error
+            cure = "see what holds apt, and try again"
+            raise SetupError(f"running {' '.join(command)}", f"no end after {APT_SECONDS} s", cure) from error
         if done.returncode:
             raise SetupError(
                 f"running {' '.join(command)}",

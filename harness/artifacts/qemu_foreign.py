@@ -125,7 +125,7 @@ def compiled(device: DeviceSources) -> list[Path]:
         SetupError: there is none.
     """
     if not device.folder.is_dir():
-        raise SetupError(DOING, f"there is no folder {device.folder}")
+        raise SetupError(DOING, f"there is no folder {device.folder}", "mend folder in [device]")
     if device.sources:
         found = {path for pattern in device.sources for path in device.folder.glob(pattern) if path.is_file()}
     else:
@@ -134,7 +134,7 @@ def compiled(device: DeviceSources) -> list[Path]:
         found = {path for path in all_c if not _COPY_OF_VIRTIO_PCI.search(_text(path))}
     if not found:
         wanted = ", ".join(device.sources) or "*.c"
-        raise SetupError(DOING, f"there is no {wanted} in {device.folder}")
+        raise SetupError(DOING, f"there is no {wanted} in {device.folder}", "mend sources in [device]")
     return sorted(found)
 
 
