@@ -144,11 +144,13 @@ def _gcovr(options: Sequence[str], *, may_fail: bool = False) -> subprocess.Comp
             timeout=GCOVR_SECONDS,
         )
     except subprocess.TimeoutExpired as error:
-        raise ArtifactError("counting with gcovr", f"no end after {GCOVR_SECONDS:.0f} s") from error
+        raise ArtifactError(
+            "counting with gcovr", f"no end after {GCOVR_SECONDS:.0f} s", "try again on an idle machine"
+        ) from error
     if "No module named gcovr" in done.stderr:
         raise SetupError("counting with gcovr", "it is not installed", "pip install gcovr, or use tox")
     # gcovr: 2 and 4, or both, for less than was asked for.
     if done.returncode and not (may_fail and done.returncode in {2, 4, 6}):
         seen = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        raise ArtifactError("counting with gcovr", seen)
+        raise ArtifactError("counting with gcovr", seen, "python -m harness coverage --reset, then run again")
     return done

@@ -104,7 +104,7 @@ def lives(qtest: Callable[..., QtestMachine]) -> Callable[..., None]:
 
 @pytest.fixture(params=["split", "packed", "legacy"])
 def cryptodev_any(qtest: Callable[..., QtestMachine], request: pytest.FixtureRequest) -> Cryptodev:
-    """Return the same; the test runs three times: over a split ring, a packed one, and legacy registers."""
+    """Return the same as ``cryptodev``, over a split ring, over a packed one, and over legacy registers."""
     kind = request.param
     driver = Cryptodev(qtest(properties="packed=on" if kind == "packed" else "", legacy=kind == "legacy"))
     driver.bring_up()
@@ -154,7 +154,7 @@ def vm_cold(room: Room, request: pytest.FixtureRequest) -> Iterator[VirtualMachi
 
 @pytest.fixture(params=["restored", "booted"])
 def vm_any(room: Room, request: pytest.FixtureRequest) -> Iterator[VirtualMachine]:
-    """Return a guest for this test; the test runs twice, in a restored one and in a booted one."""
+    """Return a guest for this test; the test runs twice, in a restored guest and in a booted one."""
     with {"restored": room.fresh, "booted": room.cold}[request.param](**_wishes(request)) as machine:
         yield machine
 

@@ -289,7 +289,11 @@ class Compiler:
                 for name in names:
                     built = next(build.glob(f"*/{name}"), None)
                     if built is None:
-                        raise ArtifactError(f"building {what}", f"the makefiles made no {name}")
+                        raise ArtifactError(
+                            f"building {what}",
+                            f"the makefiles made no {name}",
+                            "see the makefiles in guest/ and host/",
+                        )
                     built.rename(staging / name)
                 remove(build)
 

@@ -37,6 +37,7 @@ FRESH_SECONDS = 600.0
 UPDATE_SECONDS = 300.0
 DOWNLOAD_SECONDS = 1800.0
 QUERY_SECONDS = 60.0
+GONE_CURE = "try again in some minutes, or take another mirror"
 NETWORK_CURE = "check the network, and the proxy in /etc/apt/apt.conf.d if you need one"
 _PRINTED_URI = re.compile(r"^'([^']+)' (\S+) (\d+) SHA256:([0-9a-f]{64})$", re.MULTILINE)
 _NO_NETWORK = re.compile(
@@ -184,7 +185,9 @@ class Archive:
         name, version = package["Package"], package["Version"]
         printed = _PRINTED_URI.search(self.ask("apt-get", "download", "--print-uris", f"{name}={version}"))
         if printed is None:
-            raise ArtifactError(f"looking for {name} {version}", "apt-get does not tell its address")
+            raise ArtifactError(
+                f"looking for {name} {version}", "apt-get does not tell its address", NETWORK_CURE
+            )
         return Remote(name, version, printed[1], int(printed[3]), printed[4])
 
     def sources_of(self, name: str) -> list[Remote]:
@@ -209,7 +212,7 @@ def _explain(doing: str, log: str) -> HarnessError | None:
             )
     for line in log.splitlines():
         if re.search(r"\b404\b|Hash Sum mismatch|Hashes of expected file|unexpected size", line):
-            return GoneError(doing, line.removeprefix("E: ").strip())
+            return GoneError(doing, line.removeprefix("E: ").strip(), GONE_CURE)
     for pattern in (r"^\s+\S.*(?:resolv|connect|unreachable|timed out)", _NO_NETWORK.pattern, r"^E: "):
         for line in log.splitlines():
             if re.search(pattern, line):

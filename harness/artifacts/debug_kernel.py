@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.artifacts.packages import PackageSource
     from harness.artifacts.progress import Step
 
+_CURE = "take the kernel of Debian 12, for instance in a container"
 LAYOUT = "1"
 META_PACKAGE = "linux-source"
 ARCHITECTURE = "x86"
@@ -123,7 +124,7 @@ class DebugKernelBuilder:
                 packed = next(fresh.glob("package/usr/src/linux-source-*.tar.*"), None)
                 if packed is None:
                     seen = "it has no archive of the source where it used to be"
-                    raise ArtifactError(f"unpacking {remote.name}", seen)
+                    raise ArtifactError(f"unpacking {remote.name}", seen, _CURE)
                 (fresh / "source").mkdir()
                 options: list[str | Path] = [
                     "--strip-components=1",
@@ -168,7 +169,7 @@ def resolve_source(archive: Archive) -> list[Remote]:
     meta = archive.candidate(META_PACKAGE)
     found = re.search(r"linux-source-\d[\w.]*", meta.get("Depends", ""))
     if found is None:
-        raise ArtifactError(f"looking for {META_PACKAGE}", "it does not lead to a source")
+        raise ArtifactError(f"looking for {META_PACKAGE}", "it does not lead to a source", _CURE)
     return [archive.binary(archive.candidate(found[0]))]
 
 
@@ -182,7 +183,7 @@ def mend(tree: Path) -> None:
         text = (tree / name).read_text()
         if new not in text:
             if old not in text:
-                raise ArtifactError(f"changing the kernel's {name}", f"it has no {old!r}")
+                raise ArtifactError(f"changing the kernel's {name}", f"it has no {old!r}", _CURE)
             (tree / name).write_text(text.replace(old, new))
 
 

@@ -86,7 +86,9 @@ def own_files(folder: Path) -> list[Path]:
         SetupError: there is no such folder.
     """
     if not folder.is_dir():
-        raise SetupError("looking for the driver's sources", f"there is no folder {folder}")
+        raise SetupError(
+            "looking for the driver's sources", f"there is no folder {folder}", "mend folder in [driver]"
+        )
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return [path for path in paths if not _RESIDUE.search(path.relative_to(folder).as_posix())]
 
@@ -109,7 +111,9 @@ def plan(sources: DriverSources) -> Plan:
     names = _c_files(sources)
     module = sources.module or _named_after(names)
     if not _NAME.fullmatch(module):
-        raise ArtifactError(f"building {WHAT}", f"{module!r} is no name for a module")
+        raise ArtifactError(
+            f"building {WHAT}", f"{module!r} is no name for a module", "name it: module in [driver]"
+        )
     return Plan(kbuild(module, names))
 
 
@@ -152,7 +156,8 @@ def chosen(built: Iterable[Path], module: str) -> Path:
         return (wanted or list(modules.values()))[0]
     there = ", ".join(modules) or "no module at all"
     if module:
-        raise ArtifactError(f"building {WHAT}", f"its makefile makes {there}, and not {module}")
+        seen = f"its makefile makes {there}, and not {module}"
+        raise ArtifactError(f"building {WHAT}", seen, "mend module in [driver]")
     cure = "say by its name which of them is meant" if modules else "its makefile has to have an obj-m"
     raise ArtifactError(f"building {WHAT}", f"its makefile makes {there}", cure)
 
@@ -276,11 +281,12 @@ def _plain(path: Path) -> Path:
         SetupError: it is not there, or its name does not do.
     """
     if not path.exists():
-        raise SetupError(f"building {WHAT}", f"there is no {path}")
+        raise SetupError(f"building {WHAT}", f"there is no {path}", "mend folder and include in [driver]")
     # Make reads it, and then a shell.
     if found := re.search(r"[\s'\"$#\\;&|<>()`*?\[\]~]", str(path)):
         odd = "a space" if found[0].isspace() else found[0]
-        raise SetupError(f"building {WHAT}", f"the kernel's makefiles cannot have {odd} in {path}")
+        seen = f"the kernel's makefiles cannot have {odd} in {path}"
+        raise SetupError(f"building {WHAT}", seen, "call the folder something else")
     return path
 
 
@@ -294,12 +300,12 @@ def _c_files(sources: DriverSources) -> list[str]:
             path.relative_to(folder).as_posix() for path in matching(folder, pattern, doing) if path in own
         }
         if not found:
-            raise ArtifactError(doing, f"nothing in {folder} is called {pattern}")
+            raise ArtifactError(doing, f"nothing in {folder} is called {pattern}", "mend sources in [driver]")
         names |= found
     odd = sorted(name for name in names if not _C_FILE.fullmatch(name))
     if odd:
         seen = f"the kernel's makefiles cannot make an object of {odd[0]!r}"
-        raise ArtifactError(f"building {WHAT}", seen)
+        raise ArtifactError(f"building {WHAT}", seen, "call the file something else")
     return sorted(names)
 
 

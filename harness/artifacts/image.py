@@ -91,7 +91,7 @@ class ImageRecipe:
                 **{name: dict(content[name]) for name in ("files", "texts", "links", "folders")},
             )
         except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-            raise ArtifactError(f"reading {path}", f"{type(error).__name__}: {error}") from error
+            raise ArtifactError(f"reading {path}", f"{type(error).__name__}: {error}", "mend it") from error
 
 
 class ImageBuilder:
@@ -200,7 +200,8 @@ def recipe_nodes(recipe: ImageRecipe, unpacked: Path) -> Iterator[cpio.Node]:
     for path, pattern in recipe.files.items():
         found = next((file for file in sorted(unpacked.glob(pattern)) if file.is_file()), None)
         if found is None:
-            raise ArtifactError("making the guest's image", f"no package has {pattern} for {path}")
+            seen = f"no package has {pattern} for {path}"
+            raise ArtifactError("making the guest's image", seen, "mend the recipe in images/")
         yield cpio.regular(path, found.read_bytes(), 0o755)
 
 

@@ -108,8 +108,9 @@ class KernelBuilder:
         tree = next((tree for tree in trees if tree.is_dir()), None)
         image = unpacked / "boot" / f"vmlinuz-{release}"
         if tree is None or not image.is_file():
+            seen = "it has no kernel or no modules where they used to be"
             raise ArtifactError(
-                f"unpacking {remote.name}", "it has no kernel or no modules where they used to be"
+                f"unpacking {remote.name}", seen, "take Debian 12, for instance in a container"
             )
         image.rename(staging / "vmlinuz")
         (staging / "lib" / "modules").mkdir(parents=True)
@@ -143,7 +144,8 @@ def read_module(modules: Path, name: str) -> bytes:
         if _plain(path.name.partition(".ko")[0]) == wanted:
             data = path.read_bytes()
             return lzma.decompress(data) if path.suffix == ".xz" else data
-    raise ArtifactError(f"looking for the module {name}", "the guest's kernel has none of this name")
+    seen = "the guest's kernel has none of this name"
+    raise ArtifactError(f"looking for the module {name}", seen, f"see what is in {modules}")
 
 
 def module_needs(module: bytes) -> list[str]:

@@ -331,7 +331,8 @@ class QemuBuilder:
             places = [own / name, *sorted(unpacked.rglob(name))]
             file = next((place for place in places if place.is_file()), None)
             if file is None:
-                raise ArtifactError("looking for QEMU's firmware", f"no {name} in {FIRMWARE_PACKAGES}")
+                seen = f"no {name} in {FIRMWARE_PACKAGES}"
+                raise ArtifactError("looking for QEMU's firmware", seen, "bring a QEMU with --qemu-source")
             shutil.copy(file, firmware / name)
         remove(unpacked)
 
@@ -347,7 +348,7 @@ def _place_of(name: str, ours: Mapping[str, Path]) -> str:
     for place, path in ours.items():
         if path == file:
             return place
-    raise ArtifactError("changing the device", f"{name} is not part of it")
+    raise ArtifactError("changing the device", f"{name} is not part of it", "change a file of host/")
 
 
 def _path_of(tools: Path) -> dict[str, str]:

@@ -126,7 +126,7 @@ def compiled(device: DeviceSources) -> list[Path]:
         SetupError: there is none, or one has a name that meson does not take.
     """
     if not device.folder.is_dir():
-        raise SetupError(DOING, f"there is no folder {device.folder}")
+        raise SetupError(DOING, f"there is no folder {device.folder}", "mend folder in [device]")
     all_c = {path for path in _files(device.folder) if path.suffix == ".c"}
     if device.sources:
         found = set[Path]().union(*(matching(device.folder, one, DOING) for one in device.sources)) & all_c
@@ -135,7 +135,7 @@ def compiled(device: DeviceSources) -> list[Path]:
         found = {path for path in all_c if not _COPY_OF_VIRTIO_PCI.search(_text(path))}
     if not found:
         wanted = ", ".join(device.sources) or "*.c"
-        raise SetupError(DOING, f"there is no {wanted} in {device.folder}")
+        raise SetupError(DOING, f"there is no {wanted} in {device.folder}", "mend sources in [device]")
     for path in sorted(found):
         if not (name := path.relative_to(device.folder).as_posix()).isprintable():
             raise SetupError(DOING, f"a C file has the name {name!a}", "give it another")

@@ -47,7 +47,8 @@ def _jobs(text: str) -> int:
     except ValueError:
         jobs = 0
     if jobs < 1:
-        raise SetupError(f"reading {JOBS_VARIABLE} or --jobs", f"{text!r} is not a number of 1 or more")
+        seen = f"{text!r} is not a number of 1 or more"
+        raise SetupError(f"reading {JOBS_VARIABLE} or --jobs", seen, "set it to 2, for example")
     return jobs
 
 

@@ -151,7 +151,7 @@ def traces_of(folder: Path) -> list[tuple[Path, Trace]]:
         paths = sorted(folder.glob("*.trace"))
         traces = [(path, Trace.parse(path.read_text("utf-8"))) for path in paths]
     except (OSError, ValueError, HarnessError) as error:
-        raise SetupError(f"reading the corpus {folder}", str(error)) from error
+        raise SetupError(f"reading the corpus {folder}", str(error), "mend or remove that file") from error
     if not traces:
         raise SetupError(f"reading the corpus {folder}", "no file ends in .trace", "name another folder")
     return traces

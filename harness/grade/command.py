@@ -160,7 +160,7 @@ class Grader:
         except InterruptedRunError:
             raise KeyboardInterrupt from None
         if ended.status == USAGE:
-            raise SetupError(f"grading {self.path}", reason_of(ended.said))
+            raise SetupError(f"grading {self.path}", reason_of(ended.said), "mend the manifest or the option")
         if ended.status not in (PASSED, NOTHING):
             raise MachineError(doing, reason_of(ended.said) or f"pytest ended with {ended.status}")
         return known

@@ -87,6 +87,8 @@ class MachineConfig:
         devices: ``-device`` values; each gets the id ``crypto0``, ``crypto1``... and a slot of its own.
         objects: ``-object`` values that devices refer to.
         spare_slots: further slots, for devices that are plugged in later.
+        memory_mib: its memory, in MiB.
+        cpus: its processors.
         lan: whether it has a second network card, on a private network of guests.
         kernel_args: appended to the kernel's command line.
         timeout_scale: the user's factor on every time-out.

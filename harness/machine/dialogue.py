@@ -101,7 +101,12 @@ class Dialogue(_SpawnBase):
     # Sending ------------------------------------------------------------------------------------------------
 
     def send(self, s: str) -> int:
-        """Send text as UTF-8; returns the number of bytes."""
+        """Send text as UTF-8; returns the number of bytes.
+
+        Raises:
+            WaitTimeoutError: the other end did not take it.
+            HarnessError: the dialogue has ended, or the guest was lost.
+        """
         data = s.encode()
         self._record(s, self.logfile_send)
         deadline = self.deadlines.start(float(self.timeout or DEFAULT_SECONDS), f"{self.name} to take input")

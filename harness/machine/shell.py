@@ -27,6 +27,10 @@ class Shell(Dialogue):
 
         The output is what stands between two marks.  Each mark is typed with a pair of quotes in its
         middle, so that the terminal's echo of the typing cannot be taken for it.
+
+        Raises:
+            WaitTimeoutError: it did not end.
+            HarnessError: the guest was lost meanwhile.
         """
         self.lifeline.check()
         begin, end = secrets.token_hex(6), secrets.token_hex(6)

@@ -56,6 +56,7 @@ class VirtualMachine(RunsPrograms):
         kernel_log: the kernel's log.  It exists before the boot, so that a watcher misses nothing.
         qemu_log: what QEMU says on its standard output and error, kept in the same way.
         lifeline: what every wait on the guest holds on to.
+        deadlines: stretch every wait on it, see :mod:`harness.machine.deadlines`.
         identity: who the guest is.
         started_at: monotonic seconds just before QEMU was started.
         boot_seconds: how long it took from there until the guest was ready.
@@ -166,7 +167,11 @@ class VirtualMachine(RunsPrograms):
     # The machine --------------------------------------------------------------------------------------------
 
     def forward(self, guest_port: int) -> int:
-        """Return a port on 127.0.0.1 that leads to the guest's TCP port."""
+        """Return a port on 127.0.0.1 that leads to the guest's TCP port, for as long as the guest lives.
+
+        Raises:
+            MachineError: QEMU has none to give.
+        """
         return network.forward(self.qmp, guest_port)
 
     def capture(self) -> network.Capture:

@@ -124,7 +124,11 @@ class Twin:
         return real
 
     def session(self, cipher: int, key: bytes = b"", *, mac: int = 0, mackey: bytes = b"") -> int:
-        """Open a session that has to succeed; return its id."""
+        """Open a session that has to succeed; return its id.
+
+        Raises:
+            AssertionError: it was refused, or the model says something else.
+        """
         ses = self.gsession(cipher, key, mac=mac, mackey=mackey).ses
         assert ses is not None, f"no session for cipher {cipher} with {len(key)} bytes of key, mac {mac}"
         return ses
@@ -191,7 +195,11 @@ class Twin:
         in_place: bool | None = None,
         **memory: str,
     ) -> Answer:
-        """CIOCAUTHCRYPT on both: errno, result, its length, tag and written-back IV have to agree."""
+        """CIOCAUTHCRYPT on both: errno, result, its length, tag and written-back IV have to agree.
+
+        The arguments are those of :meth:`harness.reference.session.OpenFile.authcrypt`; the kinds of
+        memory are the real one's alone: they change no answer.
+        """
         real = self.real.authcrypt(
             ses, op, src, auth=auth, auth_len=auth_len, src_at=src_at, iv=iv, length=length, dst=dst, tag=tag,
             tag_len=tag_len, flags=flags, in_place=in_place, **memory,

@@ -102,7 +102,7 @@ class QtestClient:
             self._post(f"b64write {address:#x} {len(data):#x} {text}", None)
 
     def fill(self, address: int, size: int, byte: int) -> None:
-        """Fill guest-physical memory with one byte."""
+        """Fill ``size`` bytes of guest-physical memory, from ``address`` on, with one byte."""
         if size:
             self._post(f"memset {address:#x} {size:#x} {byte:#x}", None)
 

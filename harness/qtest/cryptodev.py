@@ -105,6 +105,15 @@ class Cryptodev(VirtioDriver):
         return self.call(wire.Free(handle, ses)).result
 
     def crypt(self, handle: int, ses: int, op: int, source: bytes, iv: bytes, flags: int = 0) -> wire.Reply:
-        """Encrypt or decrypt; the reply holds result and data."""
+        """Encrypt or decrypt; the reply holds result and data.
+
+        Args:
+            handle: what :meth:`open` gave.
+            ses: what :meth:`session` gave.
+            op: ``COP_ENCRYPT`` or ``COP_DECRYPT``.
+            source: whole blocks; the destination is as long.
+            iv: 16 bytes.
+            flags: ``COP_FLAG_…``.
+        """
         operation = CryptOp(ses=ses, op=op, flags=flags, len=len(source))
         return self.call(wire.Crypt(handle, operation, source, iv))

@@ -136,7 +136,16 @@ class VirtioDriver:
         self.transport.status = int(self.status) | Status.DRIVER_OK
 
     def bring_up(self, wanted: int = KNOWN_FEATURES, *, queues: int = 1, size: int | None = None) -> None:
-        """Reset the device, agree on features, set up its first queues and start it."""
+        """Reset the device, agree on features, set up its first queues and start it (section 3.1.1).
+
+        Args:
+            wanted: bits of features; those of them that the device offers are taken.
+            queues: how many, from index 0 on.
+            size: of each, as for :meth:`queue`.
+
+        Raises:
+            MachineError: the device refuses the features, has no such queue, or does not end its reset.
+        """
         self.negotiate(wanted)
         for index in range(queues):
             self.queue(index, size)

@@ -114,7 +114,7 @@ def _shim(folder: Path) -> Path:
     library, source = folder / "chatshim.so", source_folder("guest/chatshim") / "chatshim.c"
     command = ("cc", "-O1", "-Wall", "-Wextra", "-shared", "-fPIC", source, "-o", library.absolute(), "-ldl")
     if output := _failure(command, folder):
-        raise ArtifactError("building the chat's shim", output)
+        raise ArtifactError("building the chat's shim", output, "python -m harness doctor --install")
     return library
 
 

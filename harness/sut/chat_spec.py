@@ -11,7 +11,7 @@ from harness.errors import SetupError
 from harness.reference import chat as ours
 from harness.reference.abi import Op
 from harness.reference.cipher import aes_cbc
-from harness.sut.table import Table
+from harness.sut.table import KEYS_CURE, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -222,7 +222,8 @@ def _command(table: Table, end: str, folder: Path) -> tuple[str, ...]:
     command = table.command(key, PLACEHOLDERS)
     if not command:
         if not sources:
-            raise SetupError(f"reading {table.where}", f"there is neither {end} nor {key}: one is needed")
+            seen = f"there is neither {end} nor {key}: one is needed"
+            raise SetupError(f"reading {table.where}", seen, KEYS_CURE)
         device = table.text("device", DEVICE)
         return (program, device) if device else (program,)
     if sources and command[0] != program:

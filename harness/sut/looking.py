@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 FILE_NAME = "sut.toml"
+_CURE = "name the folder that has their sources"
 MOST_BYTES = 4 << 20
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+(\"[^\"\n]*\"|\(?\w+\)?)", re.MULTILINE)
@@ -69,7 +70,7 @@ class Sources:
         """
         doing = f"looking at {root}"
         if not root.is_dir():
-            raise SetupError(doing, "there is no such folder")
+            raise SetupError(doing, "there is no such folder", _CURE)
         texts: dict[Path, str] = {}
         for path in sorted(root.rglob("*")):
             wanted = path.suffix in {".c", ".h"} or path.name in {"Makefile", "Kbuild"}
@@ -78,7 +79,7 @@ class Sources:
                 text = path.read_text("utf-8", errors="replace")
                 texts[path.relative_to(root)] = _COMMENT.sub(" ", text) if path.suffix else text
         if not any(path.suffix == ".c" for path in texts):
-            raise SetupError(doing, "there is no C file in it")
+            raise SetupError(doing, "there is no C file in it", _CURE)
         return cls(root, texts)
 
     def having(self, pattern: re.Pattern[str]) -> list[Path]:
@@ -135,7 +136,7 @@ def first_manifest(root: Path) -> str:
         raise SetupError(
             f"looking at {root}",
             "no virtio driver, no module, no QEMU device and no pair of a client and a server",
-            "name the folder that has their sources",
+            _CURE,
         )
     head = [
         "# What is under test; docs/sut.md explains each key.",
@@ -164,7 +165,9 @@ def write(root: Path) -> Path:
         seen = f"there is a {FILE_NAME} already"
         raise SetupError(f"looking at {root}", seen, "remove it, or edit it") from error
     except OSError as error:
-        raise SetupError(f"writing {path}", error.strerror or str(error)) from error
+        raise SetupError(
+            f"writing {path}", error.strerror or str(error), "make it writable for you"
+        ) from error
     return path
 
 

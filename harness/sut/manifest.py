@@ -30,6 +30,7 @@ from harness.sut.features import Feature, Kind, Nodes
 if TYPE_CHECKING:
     from pathlib import Path
 
+_CURE = "docs/sut.md explains the keys"
 MAJOR = 60
 MOST_MAJOR = 4095
 MOST_VIRTIO_ID = 63
@@ -236,7 +237,8 @@ class SutFile:
             SetupError: it is no pair.
         """
         if self.kind is not Kind.PAIR:
-            raise SetupError(f"taking the {half} of {self.path.name}", f"it is a {self.kind}, not a pair")
+            doing, seen = f"taking the {half} of {self.path.name}", f"it is a {self.kind}, not a pair"
+            raise SetupError(doing, seen, "leave out --half")
         return SutFile(self.path, self.content, half)
 
     def _folder(self, table: str, name: str) -> Path:
@@ -271,7 +273,7 @@ def load(path: Path) -> SutFile:
         cure = "python -m harness init-sut writes one"
         raise SetupError(f"reading {path.name}", error.strerror or str(error), cure) from error
     except UnicodeDecodeError as error:
-        raise SetupError(f"reading {path.name}", f"it is no TOML: {error}") from error
+        raise SetupError(f"reading {path.name}", f"it is no TOML: {error}", _CURE) from error
     return parsed(text, path)
 
 
@@ -281,11 +283,11 @@ def parsed(text: str, path: Path) -> SutFile:
     try:
         content = Manifest.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise SetupError(doing, f"it is no TOML: {error}") from error
+        raise SetupError(doing, f"it is no TOML: {error}", _CURE) from error
     except RecursionError as error:
-        raise SetupError(doing, "it is nested too deeply") from error
+        raise SetupError(doing, "it is nested too deeply", _CURE) from error
     except ValidationError as error:
-        raise SetupError(doing, _first(error), "docs/sut.md explains the keys") from error
+        raise SetupError(doing, _first(error), _CURE) from error
     file = SutFile(path.absolute(), content)
     # Asked for now: a folder that is not there is told before anything is built.
     _ = file.driver, file.device, file.chat

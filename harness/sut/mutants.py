@@ -130,7 +130,7 @@ def read(path: Path) -> Mutant:
         text = path.read_text("utf-8")
         patches.parse(text)
     except (OSError, ValueError) as error:
-        raise ArtifactError(doing, str(error)) from error
+        raise ArtifactError(doing, str(error), "docs/mutants.md has the form") from error
     head, _, diff = text.partition("\n--- ")
     matches = filter(None, map(_HEADER.fullmatch, head.splitlines()))
     words = {match[1]: match[2] for match in matches}
@@ -157,10 +157,16 @@ def load(folder: Path) -> Mapping[str, Mutant]:
     for path in sorted(folder.rglob("*.patch"), key=lambda path: (path.parent.name == BENIGN, path)):
         mutant = read(path)
         if mutant.name in found:
-            raise ArtifactError(f"reading the mutants in {folder}", f"two are called {mutant.name}")
+            raise ArtifactError(
+                f"reading the mutants in {folder}", f"two are called {mutant.name}", "rename one"
+            )
         found[mutant.name] = mutant
     if not found:
-        raise ArtifactError(f"reading the mutants in {folder}", "there is no patch")
+        raise ArtifactError(
+            f"reading the mutants in {folder}",
+            "there is no patch",
+            "python -m harness runs from its repository",
+        )
     return MappingProxyType(found)
 
 

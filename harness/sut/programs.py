@@ -19,6 +19,7 @@ PROGRAMS_VARIABLE = "HARNESS_PROGRAMS"
 RUN_SECONDS = 120.0
 COMPILE_SECONDS = 120.0
 
+_CURE = "mend the program, or leave it out"
 _MAIN = re.compile(r"\bmain\s*\([^()]*\)\s*\{")
 _ERROR = re.compile(r"error:|undefined reference|cannot find")
 # ENABLE_ASYNC is what cryptodev-linux's own programs ask for where a device has the asynchronous calls.
@@ -50,7 +51,7 @@ def programs_of(folder: Path | None) -> list[Path]:
     found = programs_in(Path(given).expanduser().absolute())
     if not found:
         doing = f"reading {PROGRAMS_VARIABLE} or --programs"
-        raise SetupError(doing, f"there is no C file with a main() in {given}")
+        raise SetupError(doing, f"there is no C file with a main() in {given}", "name another folder")
     return found
 
 
@@ -74,11 +75,11 @@ def compiled(source: Path, folder: Path) -> Path:
     archive = folder / "beside.a"
     # From an archive only what is missing is taken: two files beside may define the same.
     if error := _failure("ar", "rcs", archive, *helpers):
-        raise ArtifactError(doing, error)
+        raise ArtifactError(doing, error, _CURE)
     program = folder / source.stem
     link = ("-static", source, archive, *_LIBRARIES, "-o", program)
     if error := _failure(*_COMPILE, *_include(), *link):
-        raise ArtifactError(doing, "; ".join([error, *trouble]))
+        raise ArtifactError(doing, "; ".join([error, *trouble]), _CURE)
     return program
 
 
@@ -118,7 +119,8 @@ def _failure(*command: str | Path) -> str:
             timeout=COMPILE_SECONDS,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise SetupError("compiling a program", f"{command[0]} does not run: {error}") from error
+        seen = f"{command[0]} does not run: {error}"
+        raise SetupError("compiling a program", seen, "python -m harness doctor --install") from error
     if done.returncode == 0:
         return ""
     lines = [line for line in done.stderr.splitlines() if line.strip()]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
+KEYS_CURE = "docs/chat.md explains the keys"
 _HEX = "hex:"
 
 
@@ -30,7 +31,7 @@ class Table:
 
     def wrong(self, key: str, seen: object, expected: str) -> SetupError:
         """Return the error that tells what was seen and what is expected."""
-        return SetupError(f"reading {self.where}", f"{key} is {seen!r}, expected {expected}")
+        return SetupError(f"reading {self.where}", f"{key} is {seen!r}, expected {expected}", KEYS_CURE)
 
     def text(self, key: str, default: str, *, least: int = 0) -> str:
         """Return a text of at least ``least`` characters, without a line break."""
@@ -112,9 +113,8 @@ class Table:
         for key in self._mapping:
             if key not in self._known:
                 expected = ", ".join(sorted(self._known))
-                raise SetupError(
-                    f"reading {self.where}", f"{key} is no key of it, expected one of {expected}"
-                )
+                seen = f"{key} is no key of it, expected one of {expected}"
+                raise SetupError(f"reading {self.where}", seen, KEYS_CURE)
 
     def _value(self, key: str, default: object) -> object:
         self._known.add(key)
