@@ -113,7 +113,8 @@ def matching(folder: Path, pattern: str, doing: str) -> set[Path]:
     try:
         return set(folder.glob(pattern))
     except (NotImplementedError, ValueError) as error:
-        raise SetupError(doing, f"{pattern!r} is no pattern for files in {folder}") from error
+        seen = f"{pattern!r} is no pattern for files in {folder}"
+        raise SetupError(doing, seen, "name files below it, such as *.c or hw/**/*.c") from error
 
 
 def first_error(what: str, output: str, folder: str, log: str = "") -> DoesNotBuildError | None:

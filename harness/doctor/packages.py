@@ -109,7 +109,8 @@ def install_packages(surroundings: Surroundings | None = None) -> None:
         try:
             done = subprocess.run(command, check=False, timeout=APT_SECONDS)
         except subprocess.TimeoutExpired as error:
-            raise SetupError(f"running {' '.join(command)}", f"no end after {APT_SECONDS} s") from error
+            cure = "see what holds apt, and try again"
+            raise SetupError(f"running {' '.join(command)}", f"no end after {APT_SECONDS} s", cure) from error
         if done.returncode:
             raise SetupError(
                 f"running {' '.join(command)}",
