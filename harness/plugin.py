@@ -40,6 +40,7 @@ pytest_plugins = (
     "harness.foreign_fixtures",
     "harness.sut_fixtures",
     "harness.gateways",
+    "harness.kernel_reports",
     "harness.grade.recorder",
 )
 
@@ -52,8 +53,8 @@ PROGRAMS = pytest.StashKey[list[Path]]()
 """The user's own programs for /dev/crypto."""
 CHAT = pytest.StashKey[ChatSpec]()
 """The chat under test."""
-TOLD = pytest.StashKey[bool]()
-"""Set for a test whose failure has already been told as one of the machine's."""
+TOLD = pytest.StashKey[HarnessError]()
+"""The error of a test whose failure has already been told as one of the machine's."""
 
 SETUP_FAILED = 3
 
@@ -289,5 +290,5 @@ def pytest_runtest_makereport(
             statement = " ".join(str(places[-1].statement).split())
             lines.insert(1, f"{item.path.name}:{places[-1].lineno + 1}: {statement}")
         report.longrepr = "\n".join(lines)
-        item.stash[TOLD] = True
+        item.stash[TOLD] = call.excinfo.value
     return report

@@ -2,8 +2,9 @@
 """From ``function+offset`` in a module to the file and line that it was compiled from.
 
 What is read is the module as it was built, with its debug information (DWARF 4 or 5, dwarfstd.org).  A module
-is a relocatable file: its debug information has holes that the linker would have filled.  They are filled here,
-with a base of its own for each section of code, so that ``.text`` and ``.text.unlikely`` do not overlap.
+is a relocatable file: its debug information has holes that the linker would have filled.  They are filled
+here, with a base of its own for each section of code, so that ``.text`` and ``.text.unlikely`` do not
+overlap.
 """
 
 from __future__ import annotations
