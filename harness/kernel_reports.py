@@ -34,6 +34,7 @@ REPORTED = "kernel report"
 """The name of the property of pytest's report that tells what the kernel reported, in JSON."""
 _SUMMARY = "kernel reports: summary"
 _EXPECTED = pytest.StashKey[tuple[Expectation, ...]]()
+_PASSED = pytest.StashKey[bool]()
 # How a line of evidence begins, see harness.errors.
 _EVIDENCE = "    | "
 
@@ -57,31 +58,34 @@ def _expected_reports(request: pytest.FixtureRequest) -> Iterator[None]:
     request.node.stash[_EXPECTED] = expectations
     with room.excused(*expectations):
         yield
-    for expectation in expectations:
+    # One that failed, or was skipped, has not come as far.
+    for expectation in expectations if request.node.stash.get(_PASSED, default=False) else ():
         expectation.settle()
 
 
 @pytest.fixture
 def expects_kernel_log(room: Room) -> Callable[[VirtualMachine, str], AbstractContextManager[Expectation]]:
-    """Return a context in which a guest's kernel has to report something: ``expects_kernel_log(vm, r"…")``."""
+    """Return a context in which a kernel has to report something: ``expects_kernel_log(vm, r"regex")``."""
     return room.expecting
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Let a guest die of what was expected of it."""
+    done: object = True
     with dying_of(*pyfuncitem.stash.get(_EXPECTED, ())):
-        return (yield)
-    return True
+        done = yield
+    return done
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,  # noqa: ARG001 -- pluggy goes by the names
-    call: pytest.CallInfo[None],
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put into pytest's report what the kernel's was."""
     report = yield
+    if report.when == "call":
+        item.stash[_PASSED] = report.passed
     if call.excinfo is not None and isinstance(call.excinfo.value, KernelReportError):
         report.user_properties.append((REPORTED, _line_of(call.excinfo.value.crash)))
     return report

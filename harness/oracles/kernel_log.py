@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.machine.console import KernelLog, LogLine
+    from harness.machine.lifeline import Lifeline
     from harness.oracles.crash import Crash
     from harness.oracles.symbols import Symbols
 
@@ -74,6 +75,10 @@ class Watched(Protocol):
     """The part of a guest that the watcher needs."""
 
     @property
+    def lifeline(self) -> Lifeline:
+        """What every wait on it holds on to."""
+
+    @property
     def kernel_log(self) -> KernelLog:
         """The kernel's log."""
 
@@ -98,6 +103,7 @@ class LogWatcher:
         *,
         rules: tuple[Rule, ...] = KERNEL_RULES,
         explainer: Explainer | None = None,
+        lifeline: Lifeline | None = None,
         quiet: float = QUIET,
         limit: float = LIMIT,
     ) -> None:
@@ -105,6 +111,7 @@ class LogWatcher:
         self._log = log
         self._abort, self._quiet, self._limit = abort, quiet, limit
         self._explainer = explainer or Explainer()
+        self._lifeline, self._suspecting = lifeline, False
         self._scanner = Scanner(rules)
         # Guards all here; the timer sleeps on it.  The abort function is called without it.
         self._changed = threading.Condition()
@@ -112,6 +119,7 @@ class LogWatcher:
         # Of those that nobody has said may come, the errors.
         self._errors: list[KernelReportError] = []
         self._begun = self._heard = 0.0
+        self._telling = 0
         self._partial = ""
         self._closed = False
         self._unsubscribe = log.subscribe(self._line, self._end, replay=True)
@@ -137,7 +145,7 @@ class LogWatcher:
     def _complete(self) -> None:
         self._log.settle()
         with self._changed:
-            self._changed.wait_for(lambda: not self._scanner.collecting, self._limit + self._quiet)
+            self._changed.wait_for(lambda: not self._busy, self._limit + self._quiet)
         self._finish()
 
     @contextlib.contextmanager
@@ -160,12 +168,31 @@ class LogWatcher:
         with self._changed:
             was = self._scanner.collecting
             self._partial = "" if line.complete else line.text
-            finding = self._scanner.line(line.text) if line.complete else None
+            finding = self._found(self._scanner.line(line.text) if line.complete else None)
             self._heard = time.monotonic()
             if (finding or not was) and (self._scanner.collecting or self._partial):
                 self._begun = self._heard if self._scanner.collecting else self._begun
                 self._changed.notify_all()
+        self._suspect()
         self._tell(finding)
+
+    @property
+    def _busy(self) -> bool:
+        """Whether a report is under way, or about to be told.  The lock is held."""
+        return self._scanner.collecting or self._telling > 0
+
+    def _found(self, finding: Finding | None) -> Finding | None:
+        """Count a finding, which is going to be told.  The lock is held."""
+        self._telling += finding is not None
+        return finding
+
+    def _suspect(self) -> None:
+        """Have those who lose the guest wait for the reason while there may be one."""
+        with self._changed:
+            busy = self._busy
+            changed, self._suspecting = busy is not self._suspecting, busy
+        if changed and self._lifeline is not None:
+            (self._lifeline.suspect if busy else self._lifeline.relax)()
 
     def _end(self) -> None:
         with self._changed:
@@ -175,7 +202,7 @@ class LogWatcher:
 
     def _finish(self) -> None:
         with self._changed:
-            finding = self._scanner.flush()
+            finding = self._found(self._scanner.flush())
         self._tell(finding)
 
     def _tell(self, finding: Finding | None) -> None:
@@ -186,9 +213,12 @@ class LogWatcher:
             self._findings.append(finding)
             if error is not None:
                 self._errors.append(error)
-            self._changed.notify_all()
         if error is not None:
             self._abort(error)
+        with self._changed:
+            self._telling -= 1
+            self._changed.notify_all()
+        self._suspect()
 
     def _time(self) -> None:
         """Complete reports that end without a mark: by quiet, or by the limit."""
@@ -209,7 +239,7 @@ class LogWatcher:
                 # A kernel that dies in the middle of a line has said it as well as it ever will.
                 finding = self._scanner.line(self._partial) if self._partial else None
                 self._partial = ""
-                finding = finding or self._scanner.flush()
+                finding = self._found(finding or self._scanner.flush())
             self._tell(finding)
 
     def _settled(self) -> bool:
@@ -238,8 +268,8 @@ class KernelLogOracle:
         """Begin to watch ``vm``; a finding ends every wait on it."""
         self._log = vm.kernel_log
         self._watchers = (
-            LogWatcher(vm.kernel_log, vm.abort, explainer=explainer),
-            LogWatcher(vm.qemu_log, vm.abort, rules=QEMU_RULES, explainer=explainer),
+            LogWatcher(vm.kernel_log, vm.abort, explainer=explainer, lifeline=vm.lifeline),
+            LogWatcher(vm.qemu_log, vm.abort, rules=QEMU_RULES, explainer=explainer, lifeline=vm.lifeline),
         )
 
     @property

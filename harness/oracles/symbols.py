@@ -38,6 +38,7 @@ _X86_64 = "EM_X86_64"
 _SHF_ALLOC, _SHF_COMPRESSED = 0x2, 0x800
 _SYMBOL, _RELOCATION = struct.Struct("<IBBHQQ"), struct.Struct("<QQq")
 _FUNCTION = 2
+_ALIGNED = 128
 # R_X86_64_64, _32 and _32S of the x86-64 ABI: all that is found in debug sections, and how it is written.
 _FIELDS = {1: struct.Struct("<Q"), 10: struct.Struct("<I"), 11: struct.Struct("<i")}
 _MOST_SOURCE = 4 << 20
@@ -148,7 +149,9 @@ class Symbols:
     def _find(self, symbol: str, offset: int, size: int | None) -> tuple[SourcePlace, ...]:
         module = self._module()
         same_name = module.functions.get(symbol, []) if module else []
-        one = next((found for found in same_name if size in (None, found.size)), None)
+        # A kernel counts from one function to the next: what only aligns that one is in its size.
+        fitting = [one for one in same_name if size is None or 0 <= size - one.size < _ALIGNED]
+        one = min(fitting, key=lambda one: (size or 0) - one.size, default=None)
         if module is None or one is None or not 0 <= offset <= one.size:
             return ()
         try:
