@@ -38,7 +38,7 @@ _REPORTING = re.compile(
     r"page_fault_oops|do_user_addr_fault|fixup_\w+|refcount_warn_saturate)$"
 )
 _VARIANT = re.compile(r"\.(?:cold|isra|constprop|part|llvm|localalias)(?:\.\d+)*")
-_NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b")
+_NUMBER = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]*\d[0-9a-f]*(?=s?\b)")
 # The most functions that a fingerprint has.
 _TOP = 3
 
@@ -133,7 +133,9 @@ def explain(kind: Kind, title: str, lines: tuple[str, ...], symbols: Symbols | N
     """Return a report with its stack, and the places in the source of the module that ``symbols`` knows."""
     frames = stack_of(lines)
     name = symbols.module if symbols else ""
-    placed = [shown for frame in frames for shown in _placed(frame, symbols)]
+    # The way from there to the report is everybody's.
+    telling = [number for number, frame in enumerate(frames) if not _REPORTING.match(frame.function)]
+    placed = [shown for frame in frames[telling[0] if telling else 0 :] for shown in _placed(frame, symbols)]
     return Crash(title, str(kind), fingerprint(kind, title, frames, name), lines, tuple(placed))
 
 

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from elftools.common.exceptions import DWARFError, ELFError
+from elftools.construct import ConstructError
 from elftools.elf.elffile import ELFFile
 
 from harness.oracles.inlining import inlined_calls
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from elftools.dwarf.aranges import ARanges
     from elftools.dwarf.compileunit import CompileUnit
     from elftools.dwarf.dwarfinfo import DWARFInfo
 
@@ -42,6 +44,21 @@ _ALIGNED = 128
 # R_X86_64_64, _32 and _32S of the x86-64 ABI: all that is found in debug sections, and how it is written.
 _FIELDS = {1: struct.Struct("<Q"), 10: struct.Struct("<I"), 11: struct.Struct("<i")}
 _MOST_SOURCE = 4 << 20
+# All that pyelftools raises for debug information that is none.  It is not to hide a kernel's report.
+_DAMAGE = (
+    ELFError,
+    DWARFError,
+    ConstructError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -76,12 +93,12 @@ class _Module:
 
     functions: dict[str, list[_Function]]
     dwarf: DWARFInfo
+    ranges: ARanges | None
     tables: dict[int, LineTable] = field(default_factory=dict)
 
     def unit(self, address: int) -> CompileUnit | None:
         """Return the compilation unit that an address belongs to."""
-        ranges = self.dwarf.get_aranges()
-        offset = ranges.cu_offset_at_addr(address) if ranges else None
+        offset = self.ranges.cu_offset_at_addr(address) if self.ranges else None
         return None if offset is None else self.dwarf.get_CU_at(offset)
 
     def table(self, unit: CompileUnit) -> LineTable:
@@ -156,8 +173,7 @@ class Symbols:
             return ()
         try:
             return tuple(self._of_address(module, one.address + offset, symbol))
-        except (DWARFError, ELFError, LookupError, ValueError, struct.error):
-            # A compiler's mistake is not to hide a kernel's report.
+        except _DAMAGE:
             return ()
 
     def _of_address(self, module: _Module, address: int, symbol: str) -> Iterator[SourcePlace]:
@@ -202,7 +218,7 @@ class Symbols:
         if self._read is None:
             try:
                 self._read = (_read(self._path.read_bytes()),)
-            except (OSError, ELFError, DWARFError, LookupError, ValueError, struct.error):
+            except (OSError, *_DAMAGE):
                 self._read = (None,)
         return self._read[0]
 
@@ -233,8 +249,8 @@ def _read(content: bytes) -> _Module | None:
             target = sections[section["sh_info"]]
             if not target["sh_flags"] & _SHF_COMPRESSED:
                 _fill(image, target["sh_offset"], section.data(), addresses)
-    filled = ELFFile(io.BytesIO(image))
-    return _Module(functions, filled.get_dwarf_info(relocate_dwarf_sections=False))
+    dwarf = ELFFile(io.BytesIO(image)).get_dwarf_info(relocate_dwarf_sections=False)
+    return _Module(functions, dwarf, dwarf.get_aranges())
 
 
 def _fill(image: bytearray, start: int, relocations: bytes, addresses: list[int]) -> None:
