@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,7 @@ class Room:
         self._oracles: dict[VirtualMachine, KernelLogOracle] = {}
         self._crashes: WeakKeyDictionary[VirtualMachine, tuple[Crash, ...]] = WeakKeyDictionary()
         self._excuses: list[Excuse] = []
+        self._prepared = False
 
     @property
     def guests(self) -> OurGuests | Guests:
@@ -221,8 +223,10 @@ class Room:
     def _watched(self, machine: VirtualMachine, told: Callable[[], object]) -> Iterator[VirtualMachine]:
         """Watch a guest from its first byte to its last."""
         name = machine.identity.hostname
-        oracle = KernelLogOracle(machine, Explainer(name, lambda: self._symbols, partial(_doing, machine)))
+        explainer = Explainer(name, lambda: self._symbols, partial(_doing, machine))
+        oracle = KernelLogOracle(machine, explainer)
         self._oracles[machine] = oracle
+        self._prepare(explainer)
         with ExitStack() as excuses:
             for excuse in self._excuses:
                 excuses.enter_context(oracle.excuse(excuse))
@@ -236,6 +240,12 @@ class Room:
                 self._crashes[machine] = oracle.crashes
                 oracle.close()
                 del self._oracles[machine]
+
+    def _prepare(self, explainer: Explainer) -> None:
+        """Read what a report will need, beside the first guest's start: a test is to fail in a moment."""
+        if not self._prepared:
+            self._prepared = True
+            threading.Thread(target=explainer.prepare, name="symbols", daemon=True).start()
 
     @cached_property
     def _symbols(self) -> Symbols:

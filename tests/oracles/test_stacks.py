@@ -18,7 +18,7 @@ LOGS = Path(__file__).parent / "logs"
 def crash_in(text: str) -> Crash:
     scanner = Scanner()
     found = [finding for line in text.splitlines() if (finding := scanner.line(line))]
-    finding = (found or [scanner.flush()])[0]
+    finding = found[0] if found else scanner.flush()
     assert finding is not None
     return explain(finding.kind, finding.title, finding.lines)
 
