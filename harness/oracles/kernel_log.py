@@ -18,7 +18,7 @@ from harness.oracles.crash import KernelReportError
 from harness.oracles.expectation import Excuse, Expectation
 from harness.oracles.rules import KERNEL_RULES, QEMU_RULES, Rule
 from harness.oracles.scanner import Finding, Scanner
-from harness.oracles.stacks import explain
+from harness.oracles.stacks import explain, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,11 +58,12 @@ class Explainer:
         meanwhile = self.doing()
         return KernelReportError(self.crash(finding), self.guest, meanwhile)
 
-    def prepare(self) -> None:
-        """Read what will be needed in a moment: a report has begun."""
+    def prepare(self, lines: tuple[str, ...] = ()) -> None:
+        """Read what will be needed in a moment; ``lines`` are those of a report that have come already."""
         symbols = self._symbols()
         if symbols is not None:
             symbols.warm()
+            look_up(lines, symbols)
 
     def _symbols(self) -> Symbols | None:
         # What a kernel reported is told even if the module cannot be had any more.
@@ -170,8 +171,9 @@ class LogWatcher:
             self._partial = "" if line.complete else line.text
             finding = self._found(self._scanner.line(line.text) if line.complete else None)
             self._heard = time.monotonic()
-            if (finding or not was) and (self._scanner.collecting or self._partial):
-                self._begun = self._heard if self._scanner.collecting else self._begun
+            if self._scanner.collecting or self._partial:
+                begins = self._scanner.collecting and (finding is not None or not was)
+                self._begun = self._heard if begins else self._begun
                 self._changed.notify_all()
         self._suspect()
         self._tell(finding)
@@ -222,17 +224,18 @@ class LogWatcher:
 
     def _time(self) -> None:
         """Complete reports that end without a mark: by quiet, or by the limit."""
-        prepared = False
+        begun, seen = 0.0, 0
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._scanner.collecting or self._partial)
                 if self._closed:
                     return
-                collecting = self._scanner.collecting
-            if collecting and not prepared:
-                prepared = True
+                seen = seen if begun == self._begun else 0
+                begun, lines = self._begun, self._scanner.lines[seen:]
+                seen += len(lines)
+            if lines:
                 # While the rest of the report arrives.
-                self._explainer.prepare()
+                self._explainer.prepare(lines)
             with self._changed:
                 if not self._settled():
                     continue

@@ -70,6 +70,11 @@ class Scanner:
         return self._rule is not None
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the report under way."""
+        return tuple(self._report)
+
+    @property
     def ending(self) -> bool:
         """Whether a report has come to its end mark and may have a few lines more."""
         return self.collecting and self._ended

@@ -139,6 +139,14 @@ def explain(kind: Kind, title: str, lines: tuple[str, ...], symbols: Symbols | N
     return Crash(title, str(kind), fingerprint(kind, title, frames, name), lines, tuple(placed))
 
 
+def look_up(lines: Iterable[str], symbols: Symbols) -> None:
+    """Look up the frames in some lines of a report, so that :func:`explain` finds them in no time."""
+    for line in lines:
+        frame = _frame(message(line))
+        if frame is not None:
+            _placed(frame, symbols)
+
+
 def _placed(frame: Frame, symbols: Symbols | None) -> list[SourceFrame]:
     """Return a frame, with one before it for each function that was inlined there."""
     if symbols is None or frame.module != symbols.module:
