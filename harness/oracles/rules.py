@@ -202,10 +202,10 @@ TAIL = re.compile(
     r"Kernel panic - not syncing|---\[ end Kernel panic)\b"
 )
 # What a report goes on with that would be one by itself.
-GOES_ON = re.compile(
-    r"\bOops: |: [0-9a-f]{4} \[#\d+\]|^kernel BUG at |INFO: lockdep is turned off|"
-    r"Out of memory: Killed process"
-)
+GOES_ON = re.compile(r"INFO: lockdep is turned off|Out of memory: Killed process")
+# The same for those that a processor's exception ends, once.
+DIES = re.compile(rf"{DIED.pattern}|^kernel BUG at ")
+MORTAL = frozenset({Kind.STACK, Kind.LIST, Kind.USERCOPY, Kind.OOPS, Kind.BUG})
 # How a kernel dies of what it has reported already.
 CONSEQUENCE = re.compile(
     r"Kernel panic - not syncing: (?:Fatal exception|(?:\w+: )?panic_on_warn set|softlockup: hung|"

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from harness.oracles.rules import (
     CONSEQUENCE,
     DIED,
+    DIES,
     END,
     FRAME,
     GOES_ON,
     KERNEL_RULES,
     LAST_END,
+    MORTAL,
     TAIL,
     Kind,
     message,
@@ -121,14 +123,16 @@ class Scanner:
         said = message(text)
         if self._ended:
             return bool(TAIL.match(said))
-        rule = rule_for(text, self._rules)
+        rule, kind = rule_for(text, self._rules), self._rule.kind if self._rule else None
         if rule is None or GOES_ON.search(said) or CONSEQUENCE.search(said):
             return True
+        if DIES.search(said):
+            return kind in MORTAL and not self._died
         # Behind what may come, what may not is not to hide.
         excused = any(one.pattern.search(self._title) for one in self._said)
         if excused and not any(one.pattern.search(said) for one in self._said):
             return False
-        return rule.kind in (self._rule.kind if self._rule else None, Kind.PANIC)
+        return rule.kind in (kind, Kind.PANIC)
 
     def _remember(self, text: str, said: str) -> None:
         """Keep what may turn out to be the head of a report: a frame and the words that stand below it."""

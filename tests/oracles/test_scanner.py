@@ -48,6 +48,13 @@ def test_what_may_come_does_not_hide_what_may_not() -> None:
     assert [one.excused for one in found] == [True, False]
 
 
+@pytest.mark.parametrize("first", ["virtio_x: probe of virtio1 failed with error -12", "BUG: x", *OOPS[1:2]])
+def test_an_exception_of_its_own_is_a_report_of_its_own(first: str) -> None:
+    fault = "general protection fault, probably for x: 0000 [#2] PREEMPT SMP"
+    found = scan((first, *(OOPS[1:2] if first == "BUG: x" else ()), fault))
+    assert [one.title for one in found] == [first, fault]
+
+
 def test_an_excuse_is_about_the_first_line() -> None:
     assert [one.excused for one in scan(OOPS, Excuse("NULL pointer"))] == [True]
     assert [one.excused for one in scan(OOPS, Excuse("end trace"))] == [False]
