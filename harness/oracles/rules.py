@@ -71,7 +71,6 @@ KERNEL_RULES = (
         r"stack-protector: Kernel stack is corrupted in",
         r"corrupted stack end detected inside scheduler",
         r"BUG: (?:\w+ )?stack guard page was hit",
-        r"Thread overran stack, or stack corrupted",
     ),
     # kernel/panic.c
     _rule(Kind.PANIC, r"Kernel panic - not syncing"),
@@ -123,12 +122,7 @@ KERNEL_RULES = (
         r"BUG: non-zero pgtables_bytes",
     ),
     # mm/slub.c, with the cache's name: "BUG kmalloc-64 (Tainted: ...): Redzone overwritten"
-    _rule(
-        Kind.SLAB,
-        r"\bBUG [\w-]+ \((?:Not tainted|Tainted)",
-        r"^cache_from_obj: Wrong slab cache",
-        r"kmem_cache_destroy \S+: Slab cache still has objects",
-    ),
+    _rule(Kind.SLAB, r"\bBUG [\w-]+ \((?:Not tainted|Tainted)"),
     # arch/x86/mm/fault.c, arch/x86/kernel/dumpstack.c and traps.c: "Oops: 0002 [#1]", "divide error: 0000
     # [#1]", "general protection fault, ...: 0000 [#1]", "PANIC: double fault"; arch/arm64/mm/fault.c
     _rule(
@@ -162,7 +156,7 @@ KERNEL_RULES = (
         r"^WARNING: ",
         r"sysfs: cannot create duplicate filename",
         r"kobject_add_internal failed for ",
-        r"tried to init an initialized object, something is seriously wrong",
+        r"^kobject .*, something is seriously wrong",
     ),
     # drivers/virtio/virtio_ring.c (BAD_RING), and drivers that tell of a broken queue or a failed probe
     _rule(
