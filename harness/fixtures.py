@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from harness import inner, plugin
+from harness.errors import GuestPanicError, QemuExitError
 from harness.far import FarMachine
 from harness.oracles.twin import Twin
 from harness.qtest import Cryptodev, QtestMachine
@@ -134,7 +135,7 @@ def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Roo
 def _wishes(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return what the test says of its machine, and how to ask whether its failure was told already."""
     marker = request.node.get_closest_marker("machine")
-    told = {"told": lambda: request.node.stash.get(plugin.TOLD, default=False)}
+    told = {"told": lambda: request.node.stash.get(plugin.TOLD, default=None)}
     return {**marker.kwargs, **told} if marker else told
 
 
@@ -179,7 +180,8 @@ def _verdict_on_shared_guests(request: pytest.FixtureRequest) -> Iterator[None]:
     names = {"vm_class", "vm_module"}.intersection(request.fixturenames)
     machines = [request.getfixturevalue(name) for name in names]
     yield
-    if machines and not request.node.stash.get(plugin.TOLD, default=False):
+    told = request.node.stash.get(plugin.TOLD, default=None)
+    if machines and not isinstance(told, GuestPanicError | QemuExitError):
         room: Room = request.getfixturevalue("room")
         for machine in machines:
             room.verdict(machine)

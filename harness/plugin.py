@@ -41,6 +41,7 @@ pytest_plugins = (
     "harness.chat_fixtures",
     "harness.foreign_fixtures",
     "harness.gateways",
+    "harness.kernel_reports",
     "harness.grade.recorder",
 )
 
@@ -53,8 +54,8 @@ PROGRAMS = pytest.StashKey[list[Path]]()
 """The user's own programs for /dev/crypto."""
 CHAT = pytest.StashKey[ChatSpec]()
 """The chat under test."""
-TOLD = pytest.StashKey[bool]()
-"""Set for a test whose failure has already been told as one of the machine's."""
+TOLD = pytest.StashKey[HarnessError]()
+"""The error of a test whose failure has already been told as one of the machine's."""
 
 SETUP_FAILED = 3
 
@@ -288,5 +289,5 @@ def pytest_runtest_makereport(
         if place := place_of(item.path, call.excinfo):
             lines.insert(1, place)
         report.longrepr = "\n".join(lines)
-        item.stash[TOLD] = True
+        item.stash[TOLD] = call.excinfo.value
     return report

@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import threading
+from contextlib import ExitStack, contextmanager
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from harness.artifacts import KernelKind
+from harness.errors import GuestPanicError, QemuExitError
 from harness.machine import MEMORY_MIB, Accelerator, MachineConfig, VirtualMachine, choose_accelerator
 from harness.machine.lan import Lan
 from harness.machine.ready import give_back, save_at_rest
 from harness.machine.snapshot import Snapshot, machine_key
-from harness.oracles.kernel_log import KernelLogOracle
+from harness.oracles.expectation import dying_of
+from harness.oracles.kernel_log import Explainer, KernelLogOracle
 from harness.oracles.leaks import look_for_leaks
+from harness.oracles.symbols import Symbols
 from harness.sut.bundled import OurGuests
 from harness.sut.foreign import NOLOAD, Guests
 
@@ -23,6 +29,8 @@ if TYPE_CHECKING:
 
     from harness.artifacts import Artifacts
     from harness.machine import Proof
+    from harness.oracles.crash import Crash
+    from harness.oracles.expectation import Excuse, Expectation
 
 
 def machine_config(artifacts: Artifacts, **wishes: Any) -> MachineConfig:
@@ -57,7 +65,8 @@ class Room:
     """Brings guests to life and ends them.
 
     A test in whose time the kernel reported something fails, even if all that it asserted was true: the end
-    of each guest's context asks its oracle, unless ``told`` says that the test has failed with it already.
+    of each guest's context asks its oracle, unless ``told`` gives the guest's loss as the error that the
+    test has failed with already.
     With the debug kernel it also fails if the driver has leaked memory.
     """
 
@@ -77,6 +86,9 @@ class Room:
         self._proof = proof
         self._scale = timeout_scale
         self._oracles: dict[VirtualMachine, KernelLogOracle] = {}
+        self._crashes: WeakKeyDictionary[VirtualMachine, tuple[Crash, ...]] = WeakKeyDictionary()
+        self._excuses: list[Excuse] = []
+        self._prepared = False
 
     @property
     def guests(self) -> OurGuests | Guests:
@@ -110,7 +122,7 @@ class Room:
         return Snapshot(self._artifacts.guest(machine_key(config), make))
 
     @contextmanager
-    def cold(self, told: Callable[[], bool] = bool, **wishes: Any) -> Iterator[VirtualMachine]:
+    def cold(self, told: Callable[[], object] = bool, **wishes: Any) -> Iterator[VirtualMachine]:
         """Boot a guest for one user and end it afterwards."""
         config = self.config(booted=True, **wishes)
         with self._watched(VirtualMachine(config), told) as machine:
@@ -120,7 +132,7 @@ class Room:
 
     @contextmanager
     def fresh(
-        self, told: Callable[[], bool] = bool, *, lan: Lan | None = None, **wishes: Any
+        self, told: Callable[[], object] = bool, *, lan: Lan | None = None, **wishes: Any
     ) -> Iterator[VirtualMachine]:
         """Restore a guest from the ready snapshot for one user and end it afterwards.
 
@@ -139,7 +151,7 @@ class Room:
 
     @contextmanager
     def restored(
-        self, snapshot: Snapshot, told: Callable[[], bool] = bool, **wishes: Any
+        self, snapshot: Snapshot, told: Callable[[], object] = bool, **wishes: Any
     ) -> Iterator[VirtualMachine]:
         """Restore a guest from a snapshot of the user's own and end it afterwards."""
         with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
@@ -151,14 +163,45 @@ class Room:
         return Lan()
 
     def allow(self, machine: VirtualMachine, pattern: str) -> AbstractContextManager[None]:
-        """Let lines that match pass in a guest's kernel log, for a scenario that provokes them on purpose."""
+        """Let a guest's kernel report what matches in its first line: a scenario provokes it on purpose."""
         return self._oracles[machine].allow(pattern)
+
+    @contextmanager
+    def expecting(self, machine: VirtualMachine, pattern: str) -> Iterator[Expectation]:
+        """Let a guest's kernel report what matches in any line, and see that it does before the end.
+
+        A guest that dies of it ends the context, and no test.
+
+        Raises:
+            KernelSilentError: it did not report it.
+        """
+        with self._oracles[machine].expect(pattern) as expectation, dying_of(expectation):
+            yield expectation
+
+    @contextmanager
+    def excused(self, *excuses: Excuse) -> Iterator[None]:
+        """Let reports pass in all guests that live now, and in those that come to life in the context."""
+        with ExitStack() as stack:
+            for excuse in excuses:
+                for oracle in self._oracles.values():
+                    stack.enter_context(oracle.excuse(excuse))
+                self._excuses.append(excuse)
+                stack.callback(self._excuses.remove, excuse)
+            yield
+
+    def crashes_of(self, machine: VirtualMachine) -> tuple[Crash, ...]:
+        """Return what a guest's kernel and its QEMU have reported, also after its end.
+
+        What a scenario has said may come is not in it.
+        """
+        oracle = self._oracles.get(machine)
+        return oracle.crashes if oracle else self._crashes.get(machine, ())
 
     def verdict(self, machine: VirtualMachine) -> None:
         """Raise what the kernel of a living guest has reported since it was last asked.
 
         Raises:
-            GuestPanicError: the first report.
+            KernelReportError: the first report.
         """
         self._oracles[machine].verdict()
 
@@ -167,7 +210,7 @@ class Room:
         load = NOLOAD not in wishes.get("kernel_args", ())
         self.guests.enter(machine, booted=booted, load=load)
 
-    def _search(self, machine: VirtualMachine, told: Callable[[], bool]) -> None:
+    def _search(self, machine: VirtualMachine, told: Callable[[], object]) -> None:
         """Look for leaks at the end of a guest with the debug kernel, if it still runs."""
         if self._artifacts.settings.kernel is not KernelKind.DEBUG or told():
             return
@@ -177,15 +220,41 @@ class Room:
                 look_for_leaks(machine)
 
     @contextmanager
-    def _watched(self, machine: VirtualMachine, told: Callable[[], bool]) -> Iterator[VirtualMachine]:
+    def _watched(self, machine: VirtualMachine, told: Callable[[], object]) -> Iterator[VirtualMachine]:
         """Watch a guest from its first byte to its last."""
-        oracle = KernelLogOracle(machine)
+        name = machine.identity.hostname
+        explainer = Explainer(name, lambda: self._symbols, partial(_doing, machine))
+        oracle = KernelLogOracle(machine, explainer)
         self._oracles[machine] = oracle
-        try:
-            yield machine
-            if not told():
-                oracle.verdict()
-        finally:
-            machine.close()
-            oracle.close()
-            del self._oracles[machine]
+        self._prepare(explainer)
+        with ExitStack() as excuses:
+            for excuse in self._excuses:
+                excuses.enter_context(oracle.excuse(excuse))
+            try:
+                yield machine
+                # A command that failed for what the kernel reported has not told that.
+                if not isinstance(told(), GuestPanicError | QemuExitError):
+                    oracle.verdict()
+            finally:
+                machine.close()
+                self._crashes[machine] = oracle.crashes
+                oracle.close()
+                del self._oracles[machine]
+
+    def _prepare(self, explainer: Explainer) -> None:
+        """Read what a report will need, beside the first guest's start: a test is to fail in a moment."""
+        if not self._prepared:
+            self._prepared = True
+            threading.Thread(target=explainer.prepare, name="symbols", daemon=True).start()
+
+    @cached_property
+    def _symbols(self) -> Symbols:
+        """Return what finds places in the source of the module under test."""
+        parts = self._artifacts.unstripped()
+        return Symbols(parts.module, parts.sources, parts.changed)
+
+
+def _doing(machine: VirtualMachine) -> str:
+    """Return what is being done to a guest: the wait that began last."""
+    reason = machine.deadlines.latest
+    return f"waiting for {reason}" if reason else ""

@@ -18,7 +18,7 @@ def test_a_panic_fails_the_test_that_caused_it(inner_run):
     )
     output = run.finish(seconds=90)
     assert run.status == 1
-    assert "GuestPanicError" in output
+    assert "KernelReportError" in output
     assert "Kernel panic - not syncing: sysrq triggered crash" in output
     assert "1 failed in" in output, "the same report was told twice"
     assert run.test_seconds("test_crash") < 5

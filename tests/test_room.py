@@ -10,8 +10,9 @@ import pytest
 
 from harness import room
 from harness.artifacts import Replaced
-from harness.errors import GuestPanicError
+from harness.errors import GuestPanicError, SetupError
 from harness.machine import Accelerator, KernelLog, Proof
+from harness.machine.deadlines import Deadlines
 from harness.machine.lifeline import Lifeline
 from harness.machine.snapshot import Snapshot
 
@@ -29,6 +30,7 @@ class Machine:
 
     def __init__(self, config: object) -> None:
         self.config, self.lifeline, self.pid = config, Lifeline(), 0
+        self.identity, self.deadlines = SimpleNamespace(hostname="guest-1"), Deadlines()
         self.kernel_log, self.qemu_log = KernelLog(self.lifeline), KernelLog(self.lifeline)
         self.shell = SimpleNamespace(expect_exact=lambda _: 0)
         self.ssh = SimpleNamespace(close=lambda: None)
@@ -58,7 +60,12 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Snapsh
         make(tmp_path)
         return tmp_path
 
-    artifacts: Any = SimpleNamespace(guest=guest, replaced=lambda: Replaced(None, None))
+    def unstripped() -> None:
+        raise SetupError("looking for the module", "it is gone")
+
+    artifacts: Any = SimpleNamespace(
+        guest=guest, replaced=lambda: Replaced(None, None), unstripped=unstripped
+    )
     monkeypatch.setattr(room, "VirtualMachine", Machine)
     monkeypatch.setattr(room, "machine_config", lambda *_, **__: SimpleNamespace(memory_mib=256))
     monkeypatch.setattr(room, "machine_key", lambda _: "key")

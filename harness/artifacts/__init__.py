@@ -26,7 +26,7 @@ from harness.artifacts.keys import SshKey, ssh_key
 from harness.artifacts.packages import PackageSource
 from harness.artifacts.progress import Progress
 from harness.artifacts.qemu import NOTHING, QemuBuild, QemuBuilder
-from harness.artifacts.settings import REPOSITORY, Settings
+from harness.artifacts.settings import REPOSITORY, Settings, source_folder
 from harness.artifacts.storage import disk_errors, remove, tree_bytes
 from harness.errors import SetupError
 
@@ -45,6 +45,21 @@ class Replaced:
 
     driver: Driver | None
     programs: Programs | None
+
+
+@dataclass(frozen=True)
+class Unstripped:
+    """A module with its debug information, and what it was made of.
+
+    Attributes:
+        module: the file.
+        sources: the folder of its sources.
+        changed: those that are not as in the folder: name from there on → text.
+    """
+
+    module: Path
+    sources: Path
+    changed: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -123,6 +138,18 @@ class Artifacts:
             DoesNotBuildError: its sources do not build.
         """
         return self._once("driver", lambda: self._foreign_driver)
+
+    def unstripped(self) -> Unstripped:
+        """Return the module under test as a debugger wants it.
+
+        Raises:
+            DoesNotBuildError: it is somebody else's, and its sources do not build.
+        """
+        if (theirs := self._not_ours.driver) is not None:
+            return Unstripped(self.foreign_driver().module, theirs.folder, NOTHING)
+        place = "guest/driver/"
+        own = {name[len(place) :]: text for name, text in self._changes.items() if name.startswith(place)}
+        return Unstripped(self.driver().module, source_folder("guest/driver"), own)
 
     def programs(self) -> Programs:
         """Return the chat and the tools; the same files run on this machine and in the guest."""
@@ -308,4 +335,5 @@ __all__ = [
     "Replaced",
     "Settings",
     "SshKey",
+    "Unstripped",
 ]

@@ -55,7 +55,8 @@ def missing_packages(surroundings: Surroundings | None = None) -> list[str]:
     words = done.text.split()
     # What is missing is one name a line; anything else is a complaint.
     if done.status not in (0, 1) or len(words) != len(done.text.splitlines()):
-        raise SetupError(f"{_DOING} with bindep", done.text.strip() or f"exit code {done.status}")
+        seen = done.text.strip() or f"exit code {done.status}"
+        raise SetupError(f"{_DOING} with bindep", seen, "see that dpkg-query and bindep run")
     return words
 
 

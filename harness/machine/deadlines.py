@@ -175,10 +175,12 @@ class Deadlines:
 
     Attributes:
         scale: factor on every time-out: the accelerator's times the user's.
+        latest: what the wait that began last is for, to be read after "waiting for".
     """
 
     def __init__(self, scale: float = 1.0, *, now: Callable[[], float] = time.monotonic) -> None:
         self.scale = scale
+        self.latest = ""
         self._now = now
         self._sample: Callable[[], Load] | None = None
 
@@ -188,4 +190,5 @@ class Deadlines:
 
     def start(self, seconds: float, reason: str) -> Deadline:
         """Begin a wait of ``seconds`` (of an idle machine with KVM) for ``reason``."""
+        self.latest = reason
         return Deadline(seconds * self.scale, reason, self._sample, self._now)

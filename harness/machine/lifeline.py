@@ -25,9 +25,11 @@ class Lifeline:
     """A latch that holds the first fatal error and tells everybody who registered."""
 
     def __init__(self) -> None:
-        # Guards _error and _hooks; never held while a hook runs, as a hook may take other locks.
+        # Guards all here; never held while a hook runs, as a hook may take other locks.
         self._lock = threading.Lock()
         self._cut = threading.Event()
+        self._suspicions = 0
+        self._settled = threading.Condition(self._lock)
         self._error: HarnessError | None = None
         self._hooks: list[Callable[[], None]] = []
 
@@ -47,6 +49,7 @@ class Lifeline:
                 return False
             self._error = error
             hooks, self._hooks = self._hooks, []
+            self._settled.notify_all()
         self._cut.set()
         for hook in hooks:
             _run(hook)
@@ -73,6 +76,23 @@ class Lifeline:
         """Raise the error that cut the line, if any."""
         if self._error is not None:
             raise self._error
+
+    def suspect(self) -> None:
+        """Say that the reason for a cut may be on its way: :meth:`settle` waits until :meth:`relax`."""
+        with self._settled:
+            self._suspicions += 1
+
+    def relax(self) -> None:
+        """Take one suspicion back, whether it has come to a cut or not."""
+        with self._settled:
+            self._suspicions -= 1
+            self._settled.notify_all()
+
+    def settle(self, grace: float = VERDICT_GRACE) -> HarnessError | None:
+        """Return the error that cut the line; one that somebody suspects is given its moment to come."""
+        with self._settled:
+            self._settled.wait_for(lambda: self._error is not None or not self._suspicions, grace)
+            return self._error
 
     def verdict(self, grace: float = VERDICT_GRACE) -> HarnessError | None:
         """Give the reason a moment to arrive after a connection broke, then return it."""

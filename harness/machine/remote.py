@@ -216,6 +216,9 @@ class RemoteProcess:
                 raise deadline.failure("it went on", self.evidence())
         if self._channel.exit_status < 0:
             raise self._lost(f"waiting for {deadline.reason}", "it left no status: a signal ended its shell")
+        # A kernel that has killed it says so a moment later.
+        if error := self._lifeline.settle():
+            raise error
         return CommandResult(self.command, self._channel.exit_status, self.stdout.data, self.stderr.data)
 
     @property
@@ -271,7 +274,7 @@ class RemoteProcess:
         """Return why the streams broke: the guest's fatal error, if the connection broke and there is one."""
         transport = self._channel.get_transport()
         broken = not transport.is_active()
-        error = self._lifeline.verdict() if broken else self._lifeline.error
+        error = self._lifeline.verdict() if broken else self._lifeline.settle()
         return error or MachineError(doing, seen, evidence=self.evidence())
 
 

@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.machine.journal import Lane, Moment
+from harness.oracles.crash import Crash, SourceFrame
+
+__all__ = ["FORMAT", "Crash", "Frame", "RunRecord", "Screen", "SourceFrame", "TestRecord", "dumps", "loads"]
 
 FORMAT = 1
 
@@ -47,42 +50,6 @@ class Frame:
     sender: str
     plain: str
     cipher: str
-
-
-@dataclass(frozen=True)
-class SourceFrame:
-    """A frame of a kernel's stack, with its place in the source where that is known.
-
-    Attributes:
-        symbol: ``vcrypt_ioctl+0x12/0x340 [virtio_crypto]``.
-        file: of the source, relative to the driver's folder; empty if it is not known.
-        line: of that file, from 1; 0 if it is not known.
-        around: some lines of the source around it: (number, text).
-    """
-
-    symbol: str
-    file: str = ""
-    line: int = 0
-    around: tuple[tuple[int, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Crash:
-    """What the kernel reported.
-
-    Attributes:
-        title: its first line that says what happened.
-        kind: what kind of report it is ("KASAN", "oops").
-        fingerprint: the same for the same crash in other tests.
-        lines: the whole report.
-        frames: its stack, the innermost first.
-    """
-
-    title: str
-    kind: str
-    fingerprint: str
-    lines: tuple[str, ...]
-    frames: tuple[SourceFrame, ...] = ()
 
 
 @dataclass(frozen=True)

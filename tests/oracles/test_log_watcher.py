@@ -103,6 +103,7 @@ def test_what_was_said_before_the_watch_counts() -> None:
     guest.kernel_log.feed(b"BUG: early\n")
     oracle = KernelLogOracle(guest)
     assert [finding.kind for finding in oracle.findings] == [Kind.BUG]
+    assert [crash.title for crash in oracle.crashes] == ["BUG: early"]
 
 
 def test_qemu_is_watched_too() -> None:

@@ -7,18 +7,34 @@ from pathlib import Path
 
 import pytest
 
-from harness.oracles.kernel_log import Scanner
 from harness.oracles.rules import KERNEL_RULES, QEMU_RULES, Kind, kind_of, message
+from harness.oracles.scanner import Scanner
 
 LOGS = Path(__file__).parent / "logs"
 # File, what it must be taken for, how its title begins, how many of its lines belong to the report.
 GOLDEN = (
-    ("bug-null-pointer", Kind.BUG, "BUG: kernel NULL pointer dereference, address", 18),
-    ("bug-page-fault", Kind.BUG, "BUG: unable to handle page fault", 7),
-    ("bug-in-source", Kind.BUG, "kernel BUG at lib/list_debug.c:56!", 6),
-    ("bug-sleeping", Kind.BUG, "BUG: sleeping function called from invalid context", 10),
-    ("bug-kasan", Kind.BUG, "BUG: KASAN: slab-out-of-bounds in cryptodev_crypt", 7),
-    ("bug-slab", Kind.BUG, "BUG cryptodev_request (Tainted", 4),
+    ("bug-null-pointer", Kind.OOPS, "BUG: kernel NULL pointer dereference, address", 19),
+    ("bug-page-fault", Kind.OOPS, "BUG: unable to handle page fault", 7),
+    ("bug-in-source", Kind.LIST, "list_del corruption. prev->next should be", 7),
+    ("bug-sleeping", Kind.ATOMIC, "BUG: sleeping function called from invalid context", 10),
+    ("bug-kasan", Kind.KASAN, "BUG: KASAN: slab-out-of-bounds in cryptodev_crypt", 7),
+    ("bug-slab", Kind.SLAB, "BUG cryptodev_request (Tainted", 4),
+    ("oops-user-pointer", Kind.OOPS, "BUG: unable to handle page fault for address", 52),
+    ("oops-fatal", Kind.OOPS, "BUG: kernel NULL pointer dereference", 35),
+    ("divide-error", Kind.OOPS, "divide error: 0000 [#1]", 28),
+    ("double-fault", Kind.OOPS, "traps: PANIC: double fault, error_code: 0x0", 29),
+    ("general-protection", Kind.OOPS, "general protection fault, probably for", 28),
+    ("arm-null-pointer", Kind.OOPS, "Unable to handle kernel NULL pointer dereference", 4),
+    ("invalid-opcode", Kind.BUG, "kernel BUG at driver/queue.c:88!", 30),
+    ("list-corruption", Kind.LIST, "list_del corruption. prev->next should be", 32),
+    ("usercopy", Kind.USERCOPY, "usercopy: Kernel memory overwrite attempt detected", 33),
+    ("stack-guard", Kind.STACK, "BUG: TASK stack guard page was hit", 29),
+    ("stack-protector", Kind.STACK, "Kernel panic - not syncing: stack-protector", 19),
+    ("scheduling-while-atomic", Kind.ATOMIC, "BUG: scheduling while atomic: cryptoctl/131", 21),
+    ("kasan-use-after-free", Kind.KASAN, "BUG: KASAN: use-after-free in", 50),
+    ("bad-page-state", Kind.PAGE, "BUG: Bad page state in process cryptoctl", 21),
+    ("slab-redzone", Kind.SLAB, "BUG kmalloc-8 (Tainted", 30),
+    ("panic-sysrq", Kind.PANIC, "Kernel panic - not syncing: sysrq triggered crash", 14),
     ("oops-general-protection", Kind.OOPS, "general protection fault, probably for", 4),
     ("panic-exception", Kind.PANIC, "Kernel panic - not syncing: Fatal exception in interrupt", 3),
     ("panic-memory", Kind.PANIC, "Kernel panic - not syncing: System is deadlocked on memory", 5),
@@ -26,15 +42,34 @@ GOLDEN = (
     ("warning-sysfs", Kind.WARNING, "sysfs: cannot create duplicate filename", 6),
     ("locking-circular", Kind.LOCKING, "WARNING: possible circular locking dependency", 6),
     ("locking-uninitialised", Kind.LOCKING, "INFO: trying to register non-static key.", 4),
+    ("warning-slab-cache", Kind.WARNING, "WARNING: CPU: 0 PID: 131 at mm/slab_common.c:493", 14),
+    ("warning-whole", Kind.WARNING, "WARNING: CPU: 0 PID: 131 at driver/queue.c:88", 24),
+    ("lockdep-circular", Kind.LOCKING, "WARNING: possible circular locking dependency", 48),
+    ("lockdep-recursive", Kind.LOCKING, "WARNING: possible recursive locking detected", 29),
+    ("lockdep-inversion", Kind.LOCKING, "WARNING: possible irq lock inversion", 26),
+    ("lockdep-inconsistent", Kind.LOCKING, "WARNING: inconsistent lock state", 25),
+    ("lockdep-unlock", Kind.LOCKING, "WARNING: bad unlock balance detected!", 25),
+    ("lockdep-rcu", Kind.LOCKING, "WARNING: suspicious RCU usage", 29),
+    ("lockdep-returns", Kind.LOCKING, "WARNING: lock held when returning to user space!", 7),
+    ("lockdep-context", Kind.LOCKING, "[ BUG: Invalid wait context ]", 22),
+    ("hung-task-whole", Kind.HUNG_TASK, "INFO: task cryptoctl:131 blocked for more than", 19),
     ("hung-task", Kind.HUNG_TASK, "INFO: task cryptoctl:127 blocked for more than", 5),
     ("rcu-stall", Kind.RCU_STALL, "rcu: INFO: rcu_preempt self-detected stall on CPU", 4),
+    ("rcu-expedited", Kind.RCU_STALL, "rcu: INFO: rcu_preempt detected expedited stalls", 13),
+    ("rcu-starved", Kind.RCU_STALL, "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks", 18),
+    ("hard-lockup", Kind.LOCKUP, "NMI watchdog: Watchdog detected hard LOCKUP on cpu 0", 19),
+    ("workqueue-lockup", Kind.LOCKUP, "BUG: workqueue lockup - pool cpus=0", 5),
     ("soft-lockup", Kind.LOCKUP, "watchdog: BUG: soft lockup - CPU#0", 4),
     ("allocation", Kind.ALLOCATION, "cryptoctl: page allocation failure: order:10", 6),
     ("out-of-memory", Kind.OUT_OF_MEMORY, "cryptoctl invoked oom-killer", 3),
+    ("vmalloc", Kind.ALLOCATION, "cryptoctl: vmalloc error: size", 1),
+    ("irq-nobody-cared", Kind.INTERRUPT, "irq 11: nobody cared", 15),
+    ("ubsan-shift", Kind.UNDEFINED, "UBSAN: shift-out-of-bounds in driver/auth.c:88:12", 18),
     ("undefined", Kind.UNDEFINED, "UBSAN: array-index-out-of-bounds", 3),
     ("leak", Kind.LEAK, "kmemleak: 12 new suspected memory leaks", 1),
     ("virtio-bad-ring", Kind.VIRTIO, "virtio_cryptodev virtio1: crypto-vq:id 131", 1),
     ("virtio-not-a-head", Kind.VIRTIO, "virtio_cryptodev virtio1: crypto-vq:id 3", 1),
+    ("virtio-bad-length", Kind.VIRTIO, "virtio_cryptodev virtio1: Bad virtqueue length 96", 1),
     ("virtio-broken", Kind.VIRTIO, "virtio_crypto: the virtqueue", 1),
     ("virtio-probe", Kind.VIRTIO, "virtio_cryptodev: probe of virtio1 failed", 1),
 )
@@ -57,7 +92,7 @@ def test_a_report_is_found_whole(name: str, kind: Kind, title: str, lines: int) 
 
 def test_the_lines_before_a_report_that_frame_it_belong_to_it() -> None:
     scanner = Scanner()
-    found = [finding for line in read("bug-in-source") if (finding := scanner.line(line))]
+    found = [finding for line in read("warning-refcount") if (finding := scanner.line(line))]
     assert "[ cut here ]" in found[0].lines[0]
 
 
