@@ -246,10 +246,7 @@ def _packets(pcap: bytes) -> Iterator[tuple[float, int, bytes]]:
 
 def _whole(pcap: bytes) -> int:
     """Return where the last whole packet of a pcap file ends."""
-    end = 0
-    for end, _ in packet_ends(pcap):
-        pass
-    return end
+    return max((end for end, _ in packet_ends(pcap)), default=0)
 
 
 def packet_ends(pcap: bytes) -> Iterator[tuple[int, float]]:
