@@ -41,9 +41,8 @@ def _moment(lettered: Lettered) -> Moment | None:
         return None
     took = chain.seconds
     result = _result(lettered)
-    lengths = " + ".join(
-        ", ".join(str(one.length) for one in side) for side in (chain.readable, chain.writable)
-    )
+    sides = (chain.readable, chain.writable)
+    lengths = " | ".join(", ".join(str(one.length) for one in side) for side in sides)
     return Moment(
         chain.taken_at,
         Lane.QUEUE,

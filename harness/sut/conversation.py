@@ -52,10 +52,10 @@ class HostTerminal(_Spawn):
         )
         self._noted = noted
 
-    def send(self, s: str) -> int:
+    def send(self, s: str | bytes) -> int:
         """Type text; returns the number of bytes."""
         if self._noted is not None:
-            self._noted.typed(s)
+            self._noted.typed(s if isinstance(s, str) else s.decode(errors="replace"))
         return super().send(s)
 
     def read_nonblocking(self, size: int = 1, timeout: float | None = -1) -> str:

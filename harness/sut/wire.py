@@ -32,8 +32,10 @@ def note_frame(journal: Journal, sender: str, data: bytes, at: float) -> None:
 def _note(journal: Journal, pcap: Callable[[], bytes], port: int, size: int, later: float | None) -> None:
     """Note the frames of a capture whose clock is ``later`` than ours; None if nobody knows by how much."""
     # Of a guest that was lost there may be half a capture, or none: that is not what failed.
+    if later is None:
+        return
     with contextlib.suppress(MachineError, OSError):
-        for frame in Capture(pcap()).exchange(port, size) if later is not None else ():
+        for frame in Capture(pcap()).exchange(port, size):
             note_frame(journal, frame.side, frame.data, frame.at - later)
 
 
