@@ -19,7 +19,7 @@ from harness.oracles.twin import Twin
 from harness.qtest import Cryptodev, QtestMachine
 from harness.qtest.stateful import search
 from harness.qtest.trace import Setup
-from harness.report import collector
+from harness.report import run as report
 from harness.room import Room
 from harness.sut import programs as public_programs
 from harness.sut.conversation import chat_between_guests, guest_chat
@@ -128,7 +128,7 @@ def proof(pytestconfig: pytest.Config) -> Proof:
 @pytest.fixture(scope="session")
 def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Room:
     """Return where this run's guests come from."""
-    run = collector.of(pytestconfig)
+    run = report.of(pytestconfig)
     with plugin.skipped_unless_built():
         guests = plugin.guests_of(pytestconfig)
         run.header = run.header or tuple(plugin.stood_on(pytestconfig, proof))

@@ -24,7 +24,7 @@ from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
-from harness.report import collector
+from harness.report import run as report
 from harness.room import Room, prove_accelerator
 from harness.sut import mutants, selection
 from harness.sut.bundled import OurGuests, SystemUnderTest
@@ -117,7 +117,7 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = getattr(config, "workerinput", {}).get("workerid")
     progress = Progress(name=f"harness on {worker}") if worker else Progress()
     not_ours = ALL_OURS if sut_file is None else selection.not_ours(sut_file)
-    run = collector.of(config)
+    run = report.of(config)
     run.guests.chat = config.stash[CHAT]
     if run.reporting and not settings.flavour.counts:
         # A report tells what the device was asked.
@@ -242,7 +242,7 @@ def prepared(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
     """
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         lines = _header(config, wanted)
-    collector.of(config).header = tuple(lines)
+    report.of(config).header = tuple(lines)
     return lines
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 GITHUB, WORKSPACE = "GITHUB_ACTIONS", "GITHUB_WORKSPACE"
 _PAGE_MODULE = "harness.report.page"
-_HEADER, _PART = "harness-report-header", "harness-report-part"
+HEADER, PART = "harness-report-header", "harness-report-part"
 _MOST_LINES = 30
 # pytest-xdist's report of a test in whose time its worker died.
 _DIED = "???"
@@ -83,19 +83,19 @@ class Conclusion:
             self._folder.part("died").add(record)
 
     def _annotate(self, report: pytest.TestReport, place: list[Any] | None) -> None:
-        file, line = place or (report.nodeid.partition("::")[0], 0)
+        file, line, said = place or (report.nodeid.partition("::")[0], 0, "")
         # A scenario lies in the repository, whatever folder pytest has for its root.
         name = in_repository(str(file), self._config.rootpath, os.environ.get(WORKSPACE))
-        lines = report.longreprtext.splitlines()
-        self._annotations.append(Annotation(name, int(line), report.nodeid, "\n".join(lines[-_MOST_LINES:])))
+        lines = (said or report.longreprtext).splitlines()
+        self._annotations.append(Annotation(name, int(line), report.nodeid, "\n".join(lines[:_MOST_LINES])))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take in what a worker stood on, and its part of the report if it could not write it here."""
         told: dict[str, Any] = getattr(node, "workeroutput", {})
-        if header := tuple(told.get(_HEADER, ())):
+        if header := tuple(told.get(HEADER, ())):
             self._headers.setdefault(header, []).append(node.gateway.id)
-        if self._folder is not None and (part := told.get(_PART)):
+        if self._folder is not None and (part := told.get(PART)):
             self._folder.take(node.gateway.id, part)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -32,7 +32,8 @@ class Phases:
     Attributes:
         nodeid: pytest's name of the test.
         begun: monotonic seconds of its beginning.
-        place: the line of its file that failed, as [file, line]; where it is defined before that.
+        place: the line of its file that failed, and what the failure says, as [file, line, text]; where the
+            test is defined before that.
     """
 
     def __init__(self, item: pytest.Item, begun: float) -> None:
@@ -41,7 +42,7 @@ class Phases:
         self._sentence = sentence_of(item)
         self._item = item
         file, line, _ = item.location
-        self.place: list[str | int] = [file, (line or 0) + 1]
+        self.place: list[str | int] = [file, (line or 0) + 1, ""]
         self._told_until = begun
         self._outcome = ""
         self._message = ""
@@ -82,8 +83,9 @@ class Phases:
             said = str(error) if isinstance(error, HarnessError) else call.excinfo.exconly(tryshort=True)
             message = said.partition("\n")[0]
             places = [entry for entry in call.excinfo.traceback if entry.path == self._item.path]
-            if places and first:
-                self.place[1] = places[-1].lineno + 1
+            if first:
+                self.place[1] = places[-1].lineno + 1 if places else self.place[1]
+                self.place[2] = said
         if first:
             self._outcome, self._message = "failed" if report.when == "call" else "error", message
 
