@@ -15,6 +15,7 @@ from harness.artifacts import (
     NOTHING,
     Artifacts,
     DoesNotBuildError,
+    Durations,
     Flavour,
     KernelKind,
     Progress,
@@ -119,6 +120,7 @@ def pytest_configure(config: pytest.Config) -> None:
     not_ours = ALL_OURS if sut_file is None else selection.not_ours(sut_file)
     run = report.of(config)
     run.guests.chat = config.stash[CHAT]
+    run.status.durations = Durations(settings.cache_dir)
     if run.reporting and not settings.flavour.counts:
         # A report tells what the device was asked.
         not_ours = replace(not_ours, tapped=True)

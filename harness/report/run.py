@@ -90,6 +90,8 @@ class Run:
             self._phases.add(call, report)
             since, until = self._phases.span()
             waits = self.guests.waits(since, until)
+            for wait in waits:
+                self.status.waited(wait.text, wait.seconds)
             vars(report)[WAITS] = [[wait.seconds, wait.at, wait.text] for wait in waits]
             vars(report)[PLACE] = self._phases.place
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from harness.artifacts import Durations
     from harness.machine.journal import Journal
 
 _EVERY_SECONDS = 1.0
@@ -23,21 +24,33 @@ _EVERY_SECONDS = 1.0
 _SAVE, _RESTORE, _ERASE = "\x1b7", "\x1b8", "\x1b[K"
 
 
-def line_of(journals: Iterable[Journal], now: float, room: int) -> str:
+# Waits that are the same each time; what else is waited for is a test's own.
+LASTING = frozenset({"the guest to boot", "the SSH connection"})
+
+
+def line_of(journals: Iterable[Journal], now: float, room: int, durations: Durations | None = None) -> str:
     """Return what is waited for at a moment, in at most ``room`` characters; empty if for nothing long."""
     waiting = sorted(wait for journal in journals for wait in journal.waiting)
     if not waiting or now - waiting[0][0] < QUIET_SECONDS:
         return ""
     since, reason = waiting[0]
-    text = f"  waiting for {reason}: {duration(now - since)}"
+    usually = durations.hint(f"waiting for {reason}") if durations is not None else ""
+    text = f"  waiting for {reason}: {', '.join(filter(None, (duration(now - since), usually)))}"
     return text if len(text) <= room else f"{text[: max(room - 1, 0)]}…"
 
 
 class Status:
-    """A thread that shows it; only where pytest writes to a terminal and runs the tests itself."""
+    """A thread that shows it; only where pytest writes to a terminal and runs the tests itself.
+
+    Attributes:
+        durations: what remembers how long waits take; None: nobody does.
+    """
 
     def __init__(self, journals: Callable[[], Iterable[Journal]]) -> None:
+        """Show what is noted in the journals that the function returns at each time."""
         self._journals = journals
+        self.durations: Durations | None = None
+        self._shown = False
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -57,6 +70,11 @@ class Status:
         self._thread = threading.Thread(target=self._show, args=(room,), name="status", daemon=True)
         self._thread.start()
 
+    def waited(self, reason: str, seconds: float) -> None:
+        """Remember how long a wait took, if it is one that comes again."""
+        if self.durations is not None and reason in LASTING and seconds >= QUIET_SECONDS:
+            self.durations.add(f"waiting for {reason}", seconds)
+
     def end(self) -> None:
         """End the thread."""
         self._ended.set()
@@ -66,14 +84,14 @@ class Status:
     def _show(self, room: Callable[[], int]) -> None:
         with contextlib.suppress(OSError), open("/dev/tty", "w", encoding="utf-8") as terminal:  # noqa: PTH123
             while not self._ended.wait(_EVERY_SECONDS):
-                self._tell(terminal, line_of(self._journals(), time.monotonic(), room()))
+                self._tell(terminal, line_of(self._journals(), time.monotonic(), room(), self.durations))
 
     def _tell(self, terminal: TextIO, line: str) -> None:
         if line:
             terminal.write(f"{_SAVE}{line}{_ERASE}{_RESTORE}")
             terminal.flush()
             self._shown = True
-        elif getattr(self, "_shown", False):
+        elif self._shown:
             terminal.write(f"{_SAVE}{_ERASE}{_RESTORE}")
             terminal.flush()
             self._shown = False
