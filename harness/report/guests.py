@@ -133,11 +133,15 @@ class Guests:
 
     def cut(self, since: float, until: float) -> Cut:
         """Return what happened in a span of monotonic time."""
-        many = sum(not guest.has_name for guest in self._guests)
+        found = [(guest, _within(guest.moments(), since, until)) for guest in self._guests]
+        # A guest that others share, and this test has not touched, is not one of its guests.
+        there = [(guest, moments) for guest, moments in found if moments]
+        many = sum(not guest.has_name for guest, _ in there)
         numbers = iter(range(1, many + 1))
-        named = [(guest.named(0 if guest.has_name else next(numbers), many), guest) for guest in self._guests]
+        named = [(guest.named(0 if guest.has_name else next(numbers), many), guest) for guest, _ in there]
         happened = [
-            (name, guest.journal.part, _within(guest.moments(), since, until)) for name, guest in named
+            (name, guest.journal.part, moments)
+            for (name, guest), (_, moments) in zip(named, there, strict=True)
         ]
         happened.append((_HOST, _HOST, _within(self.host.moments, since, until)))
         moments = tuple(sorted(_with_names(happened), key=lambda moment: moment.at))
@@ -168,8 +172,13 @@ class Guests:
 
 
 def _within(moments: Iterable[Moment], since: float, until: float) -> list[Moment]:
+    """Return the moments of a span of time; of one that began before it, what is in it."""
     return [
-        replace(moment, at=max(moment.at - since, 0.0))
+        replace(
+            moment,
+            at=max(moment.at - since, 0.0),
+            seconds=moment.seconds if moment.at >= since else moment.at + moment.seconds - since,
+        )
         for moment in moments
         if moment.at + moment.seconds >= since and moment.at <= until
     ]
@@ -181,7 +190,8 @@ def _with_names(happened: Sequence[tuple[str, str, list[Moment]]]) -> Iterator[M
     for name, own, found in happened:
         for moment in found:
             part = moment.part
-            named = name if part == own else part if having[part] == 1 else f"{name}: {part}"
+            alone = having[part] == 1 or part in _ENDS
+            named = name if part == own else part if alone else f"{name}: {part}"
             yield replace(moment, part=named)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.machine.journal import Journal
 
 _EVERY_SECONDS = 1.0
+_LEAST_ROOM = 16
 # DECSC and DECRC, and "erase to the end of the line": pytest finds its cursor where it left it.
 _SAVE, _RESTORE, _ERASE = "\x1b7", "\x1b8", "\x1b[K"
 
@@ -32,6 +33,8 @@ def line_of(journals: Iterable[Journal], now: float, room: int, durations: Durat
     """Return what is waited for at a moment, in at most ``room`` characters; empty if for nothing long."""
     waiting = sorted(wait for journal in journals for wait in journal.waiting)
     if not waiting or now - waiting[0][0] < QUIET_SECONDS:
+        return ""
+    if room < _LEAST_ROOM:
         return ""
     since, reason = waiting[0]
     usually = durations.hint(f"waiting for {reason}") if durations is not None else ""
