@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ENDED = "ended by the harness"
+"""What a guest's journal says of its end."""
+
 MOST_MOMENTS = 20_000
 MOST_CHARACTERS = 2000
 # A journal, and what each terminal was sent, takes so many characters of memory at most.

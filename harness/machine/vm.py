@@ -16,7 +16,7 @@ from harness.machine.command import Channels, Memory, qemu_command
 from harness.machine.console import KernelLog
 from harness.machine.deadlines import Deadlines
 from harness.machine.identity import Identity, Identityd
-from harness.machine.journal import Journal, Lane
+from harness.machine.journal import ENDED, Journal, Lane
 from harness.machine.lifeline import Lifeline
 from harness.machine.process import QemuProcess
 from harness.machine.programs import RunsPrograms
@@ -166,7 +166,7 @@ class VirtualMachine(RunsPrograms):
     def close(self) -> None:
         """End the guest and remove what it leaves behind; a second call does nothing."""
         if self._process is not None and not self._ending.is_set():
-            self._note("ended by the harness")
+            self._note(ENDED)
         self._ending.set()
         self._resources.close()
 

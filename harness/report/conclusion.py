@@ -70,13 +70,13 @@ class Conclusion:
         if report.failed and self._folder is not None:
             self._annotate(report, told.get(PLACE))
         if str(report.when) == _DIED and self._folder is not None:
-            lines = report.longreprtext.splitlines() or ["its process died"]
+            lines = [line for line in report.longreprtext.splitlines() if line] or ["its process died"]
             record = TestRecord(
                 report.nodeid,
                 "",
                 "error",
                 report.duration,
-                message=lines[0],
+                message=lines[-1],
                 evidence=tuple(lines),
                 rerun=self._rerun(report.nodeid),
             )

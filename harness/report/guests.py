@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from harness.errors import MachineError
-from harness.machine.journal import Journal, Lane, Moment
+from harness.machine.journal import ENDED, Journal, Lane, Moment
 from harness.report.model import Crash, Frame, Screen
 from harness.report.requests import requests
 from harness.sut.chat_spec import BUNDLED_CHAT
@@ -134,8 +134,9 @@ class Guests:
     def cut(self, since: float, until: float) -> Cut:
         """Return what happened in a span of monotonic time."""
         found = [(guest, _within(guest.moments(), since, until)) for guest in self._guests]
-        # A guest that others share, and this test has not touched, is not one of its guests.
-        there = [(guest, moments) for guest, moments in found if moments]
+        # A guest that others share, and this test has not touched, is not one of its guests: with the last
+        # of them it ends.
+        there = [(one, moments) for one, moments in found if any(moment.text != ENDED for moment in moments)]
         many = sum(not guest.has_name for guest, _ in there)
         numbers = iter(range(1, many + 1))
         named = [(guest.named(0 if guest.has_name else next(numbers), many), guest) for guest, _ in there]

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from harness.machine.console import KernelLog
-from harness.machine.journal import Journal, Lane
+from harness.machine.journal import ENDED, Journal, Lane
 from harness.machine.lifeline import Lifeline
 from harness.report.guests import Guests, plain_text
 from harness.report.model import Crash
@@ -80,6 +80,7 @@ def test_a_guest_that_a_test_has_not_touched_is_none_of_its_guests(tmp_path: Pat
     guests.enters(idle)
     guests.enters(used)
     idle.journal.note(Lane.HARNESS, "restored", at=5.0)
+    idle.journal.note(Lane.HARNESS, ENDED, at=11.0)
     used.journal.note(Lane.HARNESS, "restored", at=10.0)
     assert _texts(guests, 9.0, 20.0) == [("guest", "restored")]
 
