@@ -49,7 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         conclusion = Conclusion(config, run.folder, run.rerun, lambda: run.header)
         config.pluginmanager.register(conclusion, _CONCLUSION)
-        run.status.begin(config)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Show what is waited for, now that pytest has taken hold of the terminal."""
+    of(session.config).status.begin(session.config)
 
 
 @pytest.hookimpl(trylast=True)

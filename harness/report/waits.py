@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST = 5
+LEAST_SECONDS = 0.1
 # A wait that only this is missing from the one around it tells nothing of its own.
 _SAME_SECONDS = 0.25
 
@@ -46,7 +47,7 @@ def longest(waits: Iterable[Wait], most: int = MOST) -> list[Wait]:
     """Return the longest waits, of those that are one within the other the outer one."""
     found: list[Wait] = []
     for wait in sorted(waits, key=lambda one: (-one.seconds, one.begun)):
-        if len(found) == most:
+        if len(found) == most or wait.seconds < LEAST_SECONDS:
             break
         if not any(other.holds(wait) for other in found):
             found.append(wait)
