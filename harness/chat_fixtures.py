@@ -13,6 +13,7 @@ import pytest
 
 from harness import plugin
 from harness.errors import GuestPanicError, MachineError, QemuExitError
+from harness.report import run as report
 from harness.sut.chat import told
 from harness.sut.chat_attempt import Attempt, attempt_without_device
 from harness.sut.chat_build import ChatPrograms, build
@@ -88,8 +89,11 @@ def chat_place(
     def converse(*, checked: bool = False, **wishes: Any) -> AbstractContextManager[Chat]:
         programs = chat_builds(checked=checked)
         if chat_spec.where is Where.HOST:
+            journal = report.of(request.config).guests.host
             environment = devcrypto.environment(programs.shim)
-            return chat_on_host(chat_spec, programs, environment, Wishes(**wishes), scale=scale)
+            return chat_on_host(
+                chat_spec, programs, environment, Wishes(**wishes), scale=scale, journal=journal
+            )
         return chat_in_guest(chat_spec, programs, machine, sut.node, Wishes(**wishes))
 
     return converse

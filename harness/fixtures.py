@@ -20,6 +20,7 @@ from harness.oracles.twin import Twin
 from harness.qtest import Cryptodev, QtestMachine
 from harness.qtest.stateful import search
 from harness.qtest.trace import Setup
+from harness.report import run as report
 from harness.room import Room
 from harness.sut import programs as public_programs
 from harness.sut.conversation import chat_between_guests, guest_chat
@@ -128,8 +129,11 @@ def proof(pytestconfig: pytest.Config) -> Proof:
 @pytest.fixture(scope="session")
 def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Room:
     """Return where this run's guests come from."""
+    run = report.of(pytestconfig)
     with plugin.skipped_unless_built():
-        return Room(artifacts, proof, pytestconfig.stash[plugin.SCALE], plugin.guests_of(pytestconfig))
+        guests = plugin.guests_of(pytestconfig)
+        run.header = run.header or tuple(plugin.stood_on(pytestconfig, proof))
+        return Room(artifacts, proof, pytestconfig.stash[plugin.SCALE], guests, run.guests)
 
 
 def _wishes(request: pytest.FixtureRequest) -> dict[str, Any]:

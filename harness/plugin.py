@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from harness.artifacts import (
     NOTHING,
     Artifacts,
     DoesNotBuildError,
+    Durations,
     Flavour,
     KernelKind,
     Progress,
@@ -24,6 +26,7 @@ from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
 from harness.pytests import place_of
+from harness.report import run as report
 from harness.room import Room, prove_accelerator
 from harness.sut import mutants, selection
 from harness.sut.bundled import OurGuests, SystemUnderTest
@@ -42,6 +45,7 @@ pytest_plugins = (
     "harness.foreign_fixtures",
     "harness.gateways",
     "harness.kernel_reports",
+    "harness.report.collector",
     "harness.grade.recorder",
 )
 
@@ -116,6 +120,12 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = getattr(config, "workerinput", {}).get("workerid")
     progress = Progress(name=f"harness on {worker}") if worker else Progress()
     not_ours = ALL_OURS if sut_file is None else selection.not_ours(sut_file)
+    run = report.of(config)
+    run.guests.chat = config.stash[CHAT]
+    run.status.durations = Durations(settings.cache_dir)
+    if run.reporting and not settings.flavour.counts:
+        # A report tells what the device was asked.
+        not_ours = replace(not_ours, tapped=True)
     config.stash[ARTIFACTS] = Artifacts(settings, progress, changes=changes, not_ours=not_ours)
 
 
@@ -236,10 +246,12 @@ def prepared(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
     """
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         try:
-            return _header(config, wanted)
+            lines = _header(config, wanted)
         except DoesNotBuildError as error:
             # Of what is under test: a scenario says so.
-            return [f"{error}"]
+            lines = [f"{error}"]
+    report.of(config).header = tuple(lines)
+    return lines
 
 
 def _prepare(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
@@ -262,17 +274,21 @@ def _header(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
         proof = proof_of(config)
         guests = guests_of(config)
         Room(artifacts, proof, config.stash[SCALE], guests).ready()
-        lines += _about(config)
-        lines.append(f"accelerator: {proof.reason}")
-        lines.append(f"qemu: {artifacts.qemu().version}, guest kernel: {artifacts.kernel().release}")
-    if wanted & (NEEDS_PROGRAMS | NEEDS_GUEST | NEEDS_QEMU):
+        lines += stood_on(config, proof)
+    elif wanted & (NEEDS_PROGRAMS | NEEDS_QEMU):
         lines.append(f"cache: {artifacts.settings.cache_dir}")
     return lines
 
 
-def _about(config: pytest.Config) -> list[str]:
-    file = config.stash[SUT]
-    return [f"system under test: {file.name} ({file.kind.meaning})"] if file else []
+def stood_on(config: pytest.Config, proof: Proof) -> list[str]:
+    """Return what guests stand on, in lines."""
+    artifacts, file = config.stash[ARTIFACTS], config.stash[SUT]
+    return [
+        f"system under test: {f'{file.name} ({file.kind.meaning})' if file else 'the bundled one'}",
+        f"accelerator: {proof.reason}",
+        f"qemu: {artifacts.qemu().version}, guest kernel: {artifacts.kernel().release}",
+        f"cache: {artifacts.settings.cache_dir}",
+    ]
 
 
 @pytest.hookimpl(wrapper=True)

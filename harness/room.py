@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from harness.machine import Proof
     from harness.oracles.crash import Crash
     from harness.oracles.expectation import Excuse, Expectation
+    from harness.report.guests import Guests as Audience
 
 
 def machine_config(artifacts: Artifacts, **wishes: Any) -> MachineConfig:
@@ -61,6 +62,9 @@ def prove_accelerator(artifacts: Artifacts, request: str, timeout_scale: float =
     return choose_accelerator(request, config, cache_dir=artifacts.settings.cache_dir)
 
 
+READY = "the guest that others are restored from"
+
+
 class Room:
     """Brings guests to life and ends them.
 
@@ -76,13 +80,15 @@ class Room:
         proof: Proof,
         timeout_scale: float = 1.0,
         guests: OurGuests | Guests | None = None,
+        audience: Audience | None = None,
     ) -> None:
         """Make a room whose guests run what ``artifacts`` builds on the accelerator of ``proof``.
 
-        ``guests`` gives them what is under test; what the artifacts have of ours without it.
+        ``guests`` gives them what is under test; what the artifacts have of ours without it.  ``audience``
+        hears of each of them.
         """
         self._artifacts = artifacts
-        self._guests = guests
+        self._guests, self._audience = guests, audience
         self._proof = proof
         self._scale = timeout_scale
         self._oracles: dict[VirtualMachine, KernelLogOracle] = {}
@@ -115,7 +121,7 @@ class Room:
 
         def make(folder: Path) -> None:
             # What its kernel reported would be in every guest, and in no guest's log.
-            with self._watched(VirtualMachine(config), bool) as machine:
+            with self._watched(VirtualMachine(config), bool, READY) as machine:
                 saved = save_at_rest(machine, folder)
             give_back(saved)
 
@@ -220,13 +226,16 @@ class Room:
                 look_for_leaks(machine)
 
     @contextmanager
-    def _watched(self, machine: VirtualMachine, told: Callable[[], object]) -> Iterator[VirtualMachine]:
-        """Watch a guest from its first byte to its last."""
-        name = machine.identity.hostname
-        explainer = Explainer(name, lambda: self._symbols, partial(_doing, machine))
+    def _watched(
+        self, machine: VirtualMachine, told: Callable[[], object], name: str = ""
+    ) -> Iterator[VirtualMachine]:
+        """Watch a guest from its first byte to its last; a report calls it ``name``, or by a number."""
+        explainer = Explainer(machine.identity.hostname, lambda: self._symbols, partial(_doing, machine))
         oracle = KernelLogOracle(machine, explainer)
         self._oracles[machine] = oracle
         self._prepare(explainer)
+        if self._audience is not None:
+            self._audience.enters(machine, name)
         with ExitStack() as excuses:
             for excuse in self._excuses:
                 excuses.enter_context(oracle.excuse(excuse))
@@ -236,6 +245,9 @@ class Room:
                 if not isinstance(told(), GuestPanicError | QemuExitError):
                     oracle.verdict()
             finally:
+                if self._audience is not None:
+                    # What is to be seen of it, as long as there is something to see.
+                    self._audience.leaves(machine, oracle.crashes)
                 machine.close()
                 self._crashes[machine] = oracle.crashes
                 oracle.close()

@@ -15,6 +15,8 @@ import filelock
 from harness.artifacts.cache import NotBuiltError, Store
 from harness.artifacts.compile import BenchPrograms, Compiler, Devcrypto, Driver, Programs
 from harness.artifacts.debug_kernel import DebugKernelBuilder
+from harness.artifacts.durations import FOLDER as DURATIONS
+from harness.artifacts.durations import Durations
 from harness.artifacts.flavour import Flavour
 from harness.artifacts.foreign import DeviceSources, DoesNotBuildError, DriverSources
 from harness.artifacts.foreign_driver import ForeignDriverBuilder
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Everything that may lie in a cache; a folder that is not one of these was put there by someone else.
-CACHE_CONTENT = ("store", "staging", "work", "pins", "apt", "logs", "keys", "accelerator", "locks")
+CACHE_CONTENT = ("store", "staging", "work", "pins", "apt", "logs", "keys", "accelerator", "locks", DURATIONS)
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class Artifacts:
             not_ours: somebody else's sources.
         """
         self._not_ours = not_ours
+        if progress.durations is None:
+            progress.durations = Durations(settings.cache_dir)
         self._hopeless: dict[str, DoesNotBuildError] = {}
         self.settings, self._changes, self._kernel_package = settings, changes, kernel
         self._store = Store(settings.cache_dir, progress, building=building)
@@ -323,6 +327,7 @@ __all__ = [
     "DoesNotBuildError",
     "Driver",
     "DriverSources",
+    "Durations",
     "Flavour",
     "Image",
     "Kernel",

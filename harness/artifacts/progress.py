@@ -10,11 +10,14 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from harness.artifacts.durations import Durations
 
 # What is done sooner is not worth a line.
 QUIET_SECONDS = 2.0
@@ -29,10 +32,15 @@ def duration(seconds: float) -> str:
 
 
 class Step:
-    """One thing that is being done; made by :meth:`Progress.step`."""
+    """One thing that is being done; made by :meth:`Progress.step`.
 
-    def __init__(self, label: str) -> None:
-        self.label = label
+    Attributes:
+        label: what is done.
+        usually: how long it usually takes, for a person; empty if nobody knows.
+    """
+
+    def __init__(self, label: str, usually: str = "") -> None:
+        self.label, self.usually = label, usually
         self.started = time.monotonic()
         self.done = 0
         self.total = 0
@@ -47,16 +55,25 @@ class Step:
         """Say how much is done, in any unit."""
         self.done, self.total = done, total
 
+    @property
+    def title(self) -> str:
+        """What is done, and how long that usually takes: ``building QEMU (usually 3 min)``."""
+        return f"{self.label} ({self.usually})" if self.usually else self.label
+
     def state(self) -> str:
-        """Return how far it is: ``40 %, 1 min 2 s``."""
-        share = f"{100 * self.done // self.total} %, " if self.total else ""
-        return f"{share}{duration(self.seconds)}"
+        """Return how far it is: ``40 %, 1 min 2 s, usually 3 min``."""
+        share = f"{100 * self.done // self.total} %" if self.total else ""
+        return ", ".join(filter(None, (share, duration(self.seconds), self.usually)))
 
 
 class Progress:
     """Tells a person what the harness does, on standard error.
 
-    A step that takes longer than two seconds is told of, with its time; a quicker one leaves no trace.
+    A step that takes longer than two seconds is told of, with its time and how long it usually takes; a
+    quicker one leaves no trace.
+
+    Attributes:
+        durations: what remembers how long steps take; None: nobody does.
     """
 
     def __init__(self, stream: TextIO | None = None, *, name: str = "harness") -> None:
@@ -67,6 +84,7 @@ class Progress:
             name: who tells it; each line begins with it.
         """
         self._name = name
+        self.durations: Durations | None = None
         self._given = stream
         self._live: _LiveLines | None = None
 
@@ -94,13 +112,17 @@ class Progress:
             label: what is done, as a gerund phrase ("building QEMU").
             at_once: tell of it now and not only after two seconds.
         """
+        step = Step(label, self.durations.hint(label) if self.durations is not None else "")
         if self._live is None and self._stream.isatty():
             with self._terminal():
-                yield from self._live_step(label)
+                yield from self._live_step(step)
         elif self._live is not None:
-            yield from self._live_step(label)
+            yield from self._live_step(step)
         else:
-            yield from self._plain_step(label, at_once=at_once)
+            yield from self._plain_step(step, at_once=at_once)
+        # A step that failed was another thing, and did not come here.
+        if step.seconds >= QUIET_SECONDS and self.durations is not None:
+            self.durations.add(label, step.seconds)
 
     @contextlib.contextmanager
     def _terminal(self) -> Iterator[None]:
@@ -112,9 +134,8 @@ class Progress:
         finally:
             self._live = None
 
-    def _live_step(self, label: str) -> Iterator[Step]:
+    def _live_step(self, step: Step) -> Iterator[Step]:
         live = self._live
-        step = Step(label)
         if live is None:
             yield step
             return
@@ -124,10 +145,9 @@ class Progress:
         finally:
             live.remove(step)
         if step.seconds >= QUIET_SECONDS:
-            live.line(f"{self._name}: {label}: done in {duration(step.seconds)}")
+            live.line(f"{self._name}: {step.label}: done in {duration(step.seconds)}")
 
-    def _plain_step(self, label: str, *, at_once: bool) -> Iterator[Step]:
-        step = Step(label)
+    def _plain_step(self, step: Step, *, at_once: bool) -> Iterator[Step]:
         reminder = _Reminder(step, self._write, 0.0 if at_once else QUIET_SECONDS)
         try:
             yield step
@@ -136,7 +156,7 @@ class Progress:
             raise
         reminder.stop()
         if step.seconds >= QUIET_SECONDS:
-            self._write(f"{label}: done in {duration(step.seconds)}")
+            self._write(f"{step.label}: done in {duration(step.seconds)}")
 
 
 class _Reminder:
@@ -147,13 +167,13 @@ class _Reminder:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         if first == 0.0:
-            write(step.label)
+            write(step.title)
         self._thread = threading.Thread(target=self._tell, name=f"progress of {step.label}", daemon=True)
         self._thread.start()
 
     def _tell(self) -> None:
         if self._first and not self._ended.wait(self._first):
-            self._write(self._step.label)
+            self._write(self._step.title)
         while not self._ended.wait(REMINDER_SECONDS):
             self._write(f"{self._step.label}: {self._step.state()}")
 
@@ -181,7 +201,7 @@ class _LiveLines:
         self._tasks: dict[Step, TaskID] = {}
 
     def add(self, step: Step) -> None:
-        task = self.bars.add_task(step.label, total=None, share="")
+        task = self.bars.add_task(escape(step.title), total=None, share="")
         self._tasks[step] = task
         original = step.advance
 

@@ -149,22 +149,26 @@ class KernelLog:
             HarnessError: the guest was lost meanwhile.
         """
         compiled = re.compile(pattern)
+        with deadline:
+            if found := self._found(compiled, deadline, since):
+                return found
+            if error := self._lifeline.verdict():
+                raise error
+            raise MachineError(f"waiting for {deadline.reason}", "the kernel log ended", evidence=self.tail())
+
+    def _found(self, pattern: re.Pattern[str], deadline: Deadline, since: int) -> re.Match[str] | None:
+        """Wait for a line that matches; None if the log ends without it."""
         with self._changed:
             while True:
                 for line in self._since(since):
-                    if found := compiled.search(line):
+                    if found := pattern.search(line):
                         return found
                 self._lifeline.check()
                 if self._closed:
-                    break
+                    return None
                 if not (wait := deadline.slice()):
-                    raise deadline.failure(
-                        f"the kernel log had no {compiled.pattern!r}", self._since(0)[-20:]
-                    )
+                    raise deadline.failure(f"the kernel log had no {pattern.pattern!r}", self._since(0)[-20:])
                 self._changed.wait(wait)
-        if error := self._lifeline.verdict():
-            raise error
-        raise MachineError(f"waiting for {deadline.reason}", "the kernel log ended", evidence=self.tail())
 
     def wait_closed(self, seconds: float) -> bool:
         """Wait until everything that the guest wrote has been read and told of; returns whether it has."""

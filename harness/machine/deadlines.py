@@ -13,9 +13,10 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from harness.errors import SetupError, WaitTimeoutError
+from harness.machine.journal import Journal, Lane, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -119,19 +120,41 @@ def starved(before: Load, after: Load) -> float:
 class Deadline:
     """The end of one wait.
 
+    As a context manager it is the wait itself, from its beginning on: the guest's journal is told of it.
+
     Attributes:
         reason: what is waited for, to be read after "waiting for".
         allowed: the scaled seconds that the wait may take on a machine that runs QEMU whenever it asks.
     """
 
     def __init__(
-        self, allowed: float, reason: str, sample: Callable[[], Load] | None, now: Callable[[], float]
+        self,
+        allowed: float,
+        reason: str,
+        sample: Callable[[], Load] | None,
+        now: Callable[[], float],
+        journal: Journal | None = None,
+        least: float = 0.0,
     ) -> None:
         self.allowed, self.reason = allowed, reason
         self._now, self._sample = now, sample
+        self._journal, self._least = journal, least
         self._start = now()
         self._extension = 0.0
         self._last = sample() if sample else None
+
+    def __enter__(self) -> Self:
+        if self._journal is not None:
+            self._journal.begins_to_wait(id(self), self._start, self.reason)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._journal is None:
+            return
+        took, failed = self.elapsed, kind is not None
+        told = failed or took >= self._least
+        moment = Moment(self._start, Lane.WAIT, "", self.reason, took, failed=failed) if told else None
+        self._journal.waited(id(self), moment)
 
     @property
     def elapsed(self) -> float:
@@ -175,11 +198,20 @@ class Deadlines:
 
     Attributes:
         scale: factor on every time-out: the accelerator's times the user's.
+        journal: where whoever waits notes what happens.
         latest: what the wait that began last is for, to be read after "waiting for".
     """
 
-    def __init__(self, scale: float = 1.0, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        scale: float = 1.0,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        journal: Journal | None = None,
+    ) -> None:
+        """Multiply with ``scale``; the waits are noted in ``journal``."""
         self.scale = scale
+        self.journal = journal or Journal()
         self.latest = ""
         self._now = now
         self._sample: Callable[[], Load] | None = None
@@ -188,7 +220,10 @@ class Deadlines:
         """From now on extend deadlines by the time in which process ``pid`` is kept from running."""
         self._sample = lambda: load_of(pid, now=self._now)
 
-    def start(self, seconds: float, reason: str) -> Deadline:
-        """Begin a wait of ``seconds`` (of an idle machine with KVM) for ``reason``."""
+    def start(self, seconds: float, reason: str, *, least: float = 0.0) -> Deadline:
+        """Begin a wait of ``seconds`` (of an idle machine with KVM) for ``reason``.
+
+        One that takes less than ``least`` seconds and does not fail is not worth a word in the journal.
+        """
         self.latest = reason
-        return Deadline(seconds * self.scale, reason, self._sample, self._now)
+        return Deadline(seconds * self.scale, reason, self._sample, self._now, self.journal, least)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.machine.deadlines import Deadline, Deadlines
+    from harness.machine.journal import Terminal as Noted
     from harness.machine.lifeline import Lifeline
 
     _SpawnBase = SpawnBase[str]
@@ -35,6 +36,8 @@ else:
 DEFAULT_SECONDS = 30.0
 ESCAPE = b"\x1d"  # Ctrl-], as in telnet
 _EVIDENCE_LINES = 20
+# What is typed is taken at once; only where it is not, that is told.
+_SLOW_SECONDS = 0.01
 _READ_BYTES = 65536
 # What is typed into a terminal as Ctrl-D and Ctrl-C.
 _EOF, _INTR = "\x04", "\x03"
@@ -79,8 +82,13 @@ class Dialogue(_SpawnBase):
         lifeline: Lifeline,
         timeout: float = DEFAULT_SECONDS,
         evidence: Callable[[], tuple[str, ...]] = tuple,
+        noted: Noted | None = None,
     ) -> None:
-        """Begin a dialogue called ``name``; ``evidence`` gives more lines for the errors."""
+        """Begin a dialogue called ``name``.
+
+        ``evidence`` gives more lines for the errors; ``noted`` is where the guest's journal has it, if what
+        is said here is not secret.
+        """
         super().__init__(timeout=timeout, maxread=_READ_BYTES, encoding="utf-8", codec_errors="replace")
         self.name = name
         self.stream, self.deadlines, self.lifeline = stream, deadlines, lifeline
@@ -88,6 +96,7 @@ class Dialogue(_SpawnBase):
         self.delaybeforesend = self.delayafterread = None
         self.closed = False
         self._evidence = evidence
+        self._noted = noted
         self._heard: list[str] = []
         self._text = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._deadline: Deadline | None = None
@@ -109,16 +118,19 @@ class Dialogue(_SpawnBase):
         """
         data = s.encode()
         self._record(s, self.logfile_send)
-        deadline = self.deadlines.start(float(self.timeout or DEFAULT_SECONDS), f"{self.name} to take input")
-        try:
-            self.stream.settimeout(deadline.allowed)
-            self.stream.sendall(data)
-        except TimeoutError:
-            raise deadline.failure(f"it did not take {len(data)} bytes", self.evidence()) from None
-        except OSError as error:
-            raise self.lost(
-                f"sending to {self.name}", error.strerror or str(error) or "it is closed"
-            ) from error
+        if self._noted is not None:
+            self._noted.typed(s)
+        seconds, reason = float(self.timeout or DEFAULT_SECONDS), f"{self.name} to take input"
+        with self.deadlines.start(seconds, reason, least=_SLOW_SECONDS) as deadline:
+            try:
+                self.stream.settimeout(deadline.allowed)
+                self.stream.sendall(data)
+            except TimeoutError:
+                raise deadline.failure(f"it did not take {len(data)} bytes", self.evidence()) from None
+            except OSError as error:
+                raise self.lost(
+                    f"sending to {self.name}", error.strerror or str(error) or "it is closed"
+                ) from error
         return len(data)
 
     def sendline(self, s: str = "") -> int:
@@ -157,6 +169,8 @@ class Dialogue(_SpawnBase):
                 data = b""
             if text := self._text.decode(data, final=not data):
                 self._heard.append(text)
+                if self._noted is not None:
+                    self._noted.sent(text)
                 self._record(text, self.logfile_read)
                 return text
             if not data:
@@ -235,19 +249,22 @@ class Dialogue(_SpawnBase):
     @contextlib.contextmanager
     def _waiting(self, timeout: float | None, patterns: object) -> Iterator[None]:
         wanted = f"{_shown(patterns)} from {self.name}"
-        self._deadline = self._start(timeout, wanted)
-        try:
-            yield
-        except pexpect.TIMEOUT:
-            self.lifeline.check()
-            raise self._deadline.failure("it did not come", self.evidence()) from None
-        except pexpect.EOF:
-            if self._ended_well():
+        with self._start(timeout, wanted) as deadline:
+            self._deadline = deadline
+            try:
+                yield
+            except pexpect.TIMEOUT:
                 self.lifeline.check()
-                raise MachineError(f"waiting for {wanted}", "it ended", evidence=self.evidence()) from None
-            raise self.lost(f"waiting for {wanted}", "the connection was closed") from None
-        finally:
-            self._deadline = None
+                raise deadline.failure("it did not come", self.evidence()) from None
+            except pexpect.EOF:
+                if self._ended_well():
+                    self.lifeline.check()
+                    raise MachineError(
+                        f"waiting for {wanted}", "it ended", evidence=self.evidence()
+                    ) from None
+                raise self.lost(f"waiting for {wanted}", "the connection was closed") from None
+            finally:
+                self._deadline = None
 
     def _ended_well(self) -> bool:
         """Return whether the end of the stream is known to be the program's own."""

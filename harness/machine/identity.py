@@ -98,7 +98,8 @@ class Identityd(Dialogue):
 
     def wait_ready(self, deadline: Deadline) -> None:
         """Wait until it says that the guest is up: driver loaded, SSH listening."""
-        self.expect(r"ready\r?\n", deadline.allowed / self.deadlines.scale)
+        with deadline:
+            self.expect(r"ready\r?\n", deadline.allowed / self.deadlines.scale)
 
     def introduce(self, identity: Identity) -> None:
         """Make the guest this one.

@@ -77,6 +77,9 @@ class RunsPrograms(ABC):
         """Start a program without a terminal, to be talked to through its streams."""
         return self.ssh.process(cmd)
 
-    def terminal(self, cmd: str, *, columns: int = 200, rows: int = 50) -> Terminal:
-        """Start a program on a terminal of its own, to be talked to with ``expect`` and ``sendline``."""
-        return self.ssh.terminal(cmd, columns=columns, rows=rows)
+    def terminal(self, cmd: str, *, columns: int = 200, rows: int = 50, name: str = "") -> Terminal:
+        """Start a program on a terminal of its own, to be talked to with ``expect`` and ``sendline``.
+
+        A report calls it ``name``.
+        """
+        return self.ssh.terminal(cmd, columns=columns, rows=rows, name=name)

@@ -7,12 +7,14 @@ import asyncio
 import concurrent.futures
 import contextlib
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qemu.qmp import EventListener, ExecuteError, QMPClient, QMPError
 
 from harness.errors import MachineError
+from harness.machine.journal import Lane
 
 if TYPE_CHECKING:
     import socket
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
 
     from qemu.qmp import Message
 
-    from harness.machine.deadlines import Deadlines
+    from harness.machine.deadlines import Deadline, Deadlines
     from harness.machine.lifeline import Lifeline
 
 DEFAULT_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
+# A command is in the journal by itself; that it was waited for is told where it took long.
+_SLOW_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -88,11 +92,22 @@ class Qmp:
             HarnessError: the guest was lost meanwhile.
         """
         self._lifeline.check()
+        begun, failed = time.monotonic(), True
         try:
             request = self._client.execute(command, dict(arguments or {}))
-            return self._wait(request, timeout, f"QEMU's answer to {command}")
+            answer = self._wait(request, timeout, f"QEMU's answer to {command}")
+            failed = False
         except ExecuteError as error:
             raise MachineError(f"asking QEMU to {command}", str(error)) from error
+        finally:
+            if failed or not _asks_only(command, arguments):
+                self._note(f"{command} {dict(arguments or {})}", begun, failed=failed)
+        return answer
+
+    def _note(self, text: str, begun: float, *, failed: bool = False) -> None:
+        seconds = time.monotonic() - begun
+        text = text.removesuffix(" {}")
+        self._deadlines.journal.note(Lane.QMP, text, at=begun, seconds=seconds, failed=failed)
 
     def human(self, line: str) -> str:
         """Run a command of QEMU's human monitor, for what has no other way in."""
@@ -111,8 +126,10 @@ class Qmp:
         A tuple in ``match`` stands for any one of its values.
         """
         wanted = dict(match or {})
-        deadline = self._deadlines.start(timeout, f"QEMU's event {name} {wanted or ''}".rstrip())
-        with self._changed:
+        with (
+            self._deadlines.start(timeout, f"QEMU's event {name} {wanted or ''}".rstrip()) as deadline,
+            self._changed,
+        ):
             while True:
                 for event in self._events[since:]:
                     if event.name == name and _holds(event.data, wanted):
@@ -124,7 +141,7 @@ class Qmp:
                     seen = ", ".join(event.name for event in self._events[since:]) or "none"
                     raise deadline.failure(f"only these events came: {seen}")
                 self._changed.wait(wait)
-        raise self._gone(f"waiting for {deadline.reason}")
+            raise self._gone(f"waiting for {deadline.reason}")
 
     def close(self) -> None:
         """Leave the monitor and end the thread; a second call does nothing."""
@@ -141,12 +158,16 @@ class Qmp:
         self._loop.close()
 
     def _wait(self, request: Coroutine[Any, Any, Any], timeout: float, reason: str) -> Any:
-        deadline = self._deadlines.start(timeout, reason)
         future = asyncio.run_coroutine_threadsafe(request, self._loop)
         with self._changed:
             self._pending.add(future)
         if self._lifeline.error:
             self._interrupt()
+        with self._deadlines.start(timeout, reason, least=_SLOW_SECONDS) as deadline:
+            return self._answer(future, deadline)
+
+    def _answer(self, future: concurrent.futures.Future[Any], deadline: Deadline) -> Any:
+        reason = deadline.reason
         try:
             while wait := deadline.slice():
                 with contextlib.suppress(concurrent.futures.TimeoutError):
@@ -169,8 +190,10 @@ class Qmp:
         watcher = asyncio.ensure_future(self._watch())
         try:
             async for message in self._listener:
+                event = Event(str(message["event"]), _data(message))
+                self._note(f"event {event.name} {event.data}", time.monotonic())
                 with self._changed:
-                    self._events.append(Event(str(message["event"]), _data(message)))
+                    self._events.append(event)
                     self._changed.notify_all()
         finally:
             watcher.cancel()
@@ -198,6 +221,12 @@ class Qmp:
             self._changed.notify_all()
         for future in pending:
             future.cancel()
+
+
+def _asks_only(command: str, arguments: Mapping[str, Any] | None) -> bool:
+    """Return whether a command changes nothing; such are asked again and again."""
+    line = str((arguments or {}).get("command-line", ""))
+    return command.startswith("query-") or line.startswith("info ")
 
 
 def _holds(data: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

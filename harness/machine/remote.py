@@ -6,11 +6,14 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from typing import TYPE_CHECKING, Self, TypeVar
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from harness.errors import MachineError
 from harness.machine.deadlines import SLICE
 from harness.machine.dialogue import DEFAULT_SECONDS, Dialogue
+from harness.machine.journal import Lane
 from harness.machine.result import CommandResult
 
 if TYPE_CHECKING:
@@ -25,7 +28,11 @@ _T = TypeVar("_T")
 _READ_BYTES = 65536
 _SEND_BYTES = 32768
 _EVIDENCE_LINES = 10
+_ARRIVALS = 1000
 GRACE_SECONDS = 2.0
+# What is written is taken at once; only where it is not, that is told.
+_SLOW_SECONDS = 0.01
+_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\ufffd]")
 _INTERRUPT_AND_END = b"\x03\x04"  # Ctrl-C for a program, Ctrl-D for a shell
 
 
@@ -42,6 +49,7 @@ class OutputStream:
         self._changed = changed
         self._data = bytearray()
         self._taken = 0
+        self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS)
         self.ended = False
 
     @property
@@ -55,6 +63,12 @@ class OutputStream:
         """Everything so far as text."""
         return self.data.decode("utf-8", errors="replace")
 
+    @property
+    def arrivals(self) -> tuple[tuple[int, float], ...]:
+        """How many bytes had come when, in monotonic seconds: the last pieces."""
+        with self._changed:
+            return tuple(self._arrivals)
+
     def tail(self) -> tuple[str, ...]:
         """Return the last lines."""
         return tuple(self.text[-8192:].splitlines()[-_EVIDENCE_LINES:])
@@ -63,6 +77,7 @@ class OutputStream:
         """Take in what arrived; nothing means the end."""
         with self._changed:
             self._data += data
+            self._arrivals.append((len(self._data), time.monotonic()))
             self.ended = self.ended or not data
             self._changed.notify_all()
 
@@ -111,6 +126,7 @@ class RemoteProcess:
     ) -> None:
         """Read the outputs of ``command``, which runs behind ``channel``."""
         self.command = command
+        self._started, self._noted = time.monotonic(), False
         self._channel, self._deadlines, self._lifeline, self._evidence = (
             channel,
             deadlines,
@@ -133,20 +149,21 @@ class RemoteProcess:
     def write(self, data: bytes | str, *, timeout: float = DEFAULT_SECONDS) -> None:
         """Send to standard input; raises as :meth:`wait`."""
         view = memoryview(data.encode() if isinstance(data, str) else data)
-        deadline = self._deadlines.start(timeout, f"{self.command!r} to take {len(view)} bytes")
-        try:
-            while view:
-                try:
-                    view = view[self._channel.send(bytes(view[:_SEND_BYTES])) :]
-                except TimeoutError:
-                    if not deadline.slice():
-                        raise deadline.failure(f"{len(view)} bytes are left", self.evidence()) from None
-        except OSError as error:
-            if not isinstance(error, TimeoutError):
-                lost = self._lost(f"writing to {self.command!r}", "it no longer reads")
-                # A channel that was closed in good order was closed by the program's end.
-                raise self._deaf(lost) from error
-            raise
+        reason = f"{self.command!r} to take {len(view)} bytes"
+        with self._deadlines.start(timeout, reason, least=_SLOW_SECONDS) as deadline:
+            try:
+                while view:
+                    try:
+                        view = view[self._channel.send(bytes(view[:_SEND_BYTES])) :]
+                    except TimeoutError:
+                        if not deadline.slice():
+                            raise deadline.failure(f"{len(view)} bytes are left", self.evidence()) from None
+            except OSError as error:
+                if not isinstance(error, TimeoutError):
+                    lost = self._lost(f"writing to {self.command!r}", "it no longer reads")
+                    # A channel that was closed in good order was closed by the program's end.
+                    raise self._deaf(lost) from error
+                raise
 
     def write_line(self, line: str) -> None:
         """Send a line to standard input."""
@@ -170,10 +187,10 @@ class RemoteProcess:
             MachineError: the output has ended.
             HarnessError: the guest was lost.
         """
-        deadline = self._deadlines.start(timeout, f"a line from {self.command!r}")
-        line = self._until(self.stdout.take_line, deadline)
-        if not line:
-            raise self._lost(f"waiting for {deadline.reason}", "its output has ended")
+        with self._start(timeout, f"a line from {self.command!r}") as deadline:
+            line = self._until(self.stdout.take_line, deadline)
+            if not line:
+                raise self._lost(f"waiting for {deadline.reason}", "its output has ended")
         return line.decode("utf-8", errors="replace").rstrip("\r\n")
 
     def wait_for(
@@ -182,15 +199,15 @@ class RemoteProcess:
         """Wait for a pattern in ``stream``, behind what was taken before; raises as :meth:`read_line`."""
         source = stream or self.stdout
         compiled = re.compile(pattern.encode())
-        deadline = self._deadlines.start(timeout, f"{pattern!r} on {source.name} of {self.command!r}")
 
         def look() -> tuple[re.Match[bytes] | None] | None:
             found = source.take_match(compiled)
             return (found,) if found or source.ended else None
 
-        (found,) = self._until(look, deadline)
-        if found is None:
-            raise self._lost(f"waiting for {deadline.reason}", "it has ended")
+        with self._start(timeout, f"{pattern!r} on {source.name} of {self.command!r}") as deadline:
+            (found,) = self._until(look, deadline)
+            if found is None:
+                raise self._lost(f"waiting for {deadline.reason}", "it has ended")
         return found
 
     def wait_bytes(self, size: int, *, timeout: float = DEFAULT_SECONDS) -> bytes:
@@ -198,8 +215,8 @@ class RemoteProcess:
 
         Fewer come back when its output has ended.  Nothing is taken: lines and patterns are found as before.
         """
-        deadline = self._deadlines.start(timeout, f"{size} bytes from {self.command!r}")
-        return self._until(lambda: self.stdout.first_bytes(size), deadline)
+        with self._start(timeout, f"{size} bytes from {self.command!r}") as deadline:
+            return self._until(lambda: self.stdout.first_bytes(size), deadline)
 
     def wait(self, *, timeout: float = DEFAULT_SECONDS) -> CommandResult:
         """Wait until the program has ended and its outputs are read.
@@ -208,17 +225,19 @@ class RemoteProcess:
             WaitTimeoutError: it goes on.
             HarnessError: the guest was lost.
         """
-        deadline = self._deadlines.start(timeout, f"the end of {self.command!r}")
-        self._until(lambda: (self.stdout.ended and self.stderr.ended) or None, deadline)
-        # The status comes before the channel is closed, but a program may close its outputs and go on.
-        while not self._channel.status_event.wait(deadline.slice()):
-            if not deadline.slice():
-                raise deadline.failure("it went on", self.evidence())
-        if self._channel.exit_status < 0:
-            raise self._lost(f"waiting for {deadline.reason}", "it left no status: a signal ended its shell")
-        # A kernel that has killed it says so a moment later.
-        if error := self._lifeline.settle():
-            raise error
+        with self._start(timeout, f"the end of {self.command!r}") as deadline:
+            self._until(lambda: (self.stdout.ended and self.stderr.ended) or None, deadline)
+            # The status comes before the channel is closed, but a program may close its outputs and go on.
+            while not self._channel.status_event.wait(deadline.slice()):
+                if not deadline.slice():
+                    raise deadline.failure("it went on", self.evidence())
+            if self._channel.exit_status < 0:
+                seen = "it left no status: a signal ended its shell"
+                raise self._lost(f"waiting for {deadline.reason}", seen)
+            # A kernel that has killed it says so a moment later.
+            if error := self._lifeline.settle():
+                raise error
+        self._note()
         return CommandResult(self.command, self._channel.exit_status, self.stdout.data, self.stderr.data)
 
     @property
@@ -234,6 +253,7 @@ class RemoteProcess:
         self.close_stdin()
         if self._channel.get_transport().is_active() and not self._lifeline.error:
             self._channel.status_event.wait(GRACE_SECONDS)
+        self._note()
         with contextlib.suppress(OSError, EOFError):
             self._channel.close()
 
@@ -244,6 +264,26 @@ class RemoteProcess:
             if lines := stream.tail():
                 shown += [f"last on {stream.name} of {self.command!r}:", *lines]
         return (*(shown or [f"{self.command!r} wrote nothing"]), *self._evidence())
+
+    def _start(self, timeout: float, reason: str) -> Deadline:
+        return self._deadlines.start(timeout, reason)
+
+    def _note(self) -> None:
+        """Tell the guest's journal of the program and what became of it, once."""
+        if self._noted:
+            return
+        self._noted = True
+        status = self._channel.exit_status
+        how = f"status {status}" if self._channel.exit_status_ready() and status >= 0 else "left running"
+        said = "\n".join((*self.stdout.tail(), *self.stderr.tail()))
+        self._deadlines.journal.note(
+            Lane.SSH,
+            f"{self.command}: {how}",
+            at=self._started,
+            seconds=time.monotonic() - self._started,
+            # What is no text is nothing to read.
+            detail="" if _NO_TEXT.search(said) else said,
+        )
 
     def _until(self, found: Callable[[], _T | None], deadline: Deadline) -> _T:
         with self._changed:
@@ -283,14 +323,19 @@ class Terminal(Dialogue):
 
     stream: paramiko.Channel
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        """Begin a dialogue; takes what :class:`Dialogue` takes."""
+        super().__init__(*args, **more)
+        self._started = time.monotonic()
+
     def exit_status(self, *, timeout: float = DEFAULT_SECONDS) -> int:
         """Wait for the program's end and return its exit status; raises as ``expect``."""
-        deadline = self.deadlines.start(timeout, f"the end of {self.name}")
-        while not self.stream.status_event.wait(deadline.slice()):
-            if not deadline.slice():
-                raise deadline.failure("it went on", self.evidence())
-        if self.stream.exit_status < 0:
-            raise self.lost(f"waiting for {deadline.reason}", "the connection was closed")
+        with self.deadlines.start(timeout, f"the end of {self.name}") as deadline:
+            while not self.stream.status_event.wait(deadline.slice()):
+                if not deadline.slice():
+                    raise deadline.failure("it went on", self.evidence())
+            if self.stream.exit_status < 0:
+                raise self.lost(f"waiting for {deadline.reason}", "the connection was closed")
         return self.stream.exit_status
 
     def close(self) -> None:
@@ -304,7 +349,16 @@ class Terminal(Dialogue):
                 self.stream.settimeout(GRACE_SECONDS)
                 self.stream.sendall(_INTERRUPT_AND_END)
                 self.stream.status_event.wait(GRACE_SECONDS)
+        if not self.closed:
+            self._note()
         super().close()
+
+    def _note(self) -> None:
+        """Tell the guest's journal of the program and what became of it."""
+        status = self.stream.exit_status
+        how = f"status {status}" if self.stream.exit_status_ready() and status >= 0 else "left running"
+        seconds = time.monotonic() - self._started
+        self.deadlines.journal.note(Lane.SSH, f"{self.name}, on a terminal: {how}", seconds=seconds)
 
     def resize(self, *, columns: int, rows: int) -> None:
         """Change the window's size, as a person dragging its corner does."""

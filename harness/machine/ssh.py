@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.machine.deadlines import Deadlines
+    from harness.machine.deadlines import Deadline, Deadlines
     from harness.machine.lifeline import Lifeline
 
 CONNECT_SECONDS = 15.0
 OPEN_SECONDS = 10.0
 _ATTEMPTS = 8
+_NAME = 60
 # What paramiko says of a channel that was closed while it waited for its opening, or for the program's start.
 _CLOSED_EARLY = ("Unable to open channel.", "Channel is not open", "Channel closed.")
 USER = "root"
@@ -56,8 +57,11 @@ class Ssh:
             HarnessError: the guest was lost meanwhile.
         """
         self._deadlines, self._lifeline, self._evidence = deadlines, lifeline, evidence
-        doing = f"connecting to the guest by SSH through port {port}"
-        deadline = deadlines.start(CONNECT_SECONDS, "the SSH connection")
+        with deadlines.start(CONNECT_SECONDS, "the SSH connection") as deadline:
+            self._connect(port, key_file, expected, deadline)
+
+    def _connect(self, port: int, key_file: Path, expected: paramiko.PKey, deadline: Deadline) -> None:
+        lifeline = self._lifeline
         try:
             key = paramiko.Ed25519Key.from_private_key_file(str(key_file))
             self._socket = socket.create_connection(("127.0.0.1", port), timeout=deadline.allowed)
@@ -71,8 +75,9 @@ class Ssh:
             self.close()
             # paramiko says that the key was refused, too, when the guest died meanwhile.
             reason = None if refused else lifeline.verdict()
+            doing = f"connecting to the guest by SSH through port {port}"
             raise reason or MachineError(
-                doing, str(error) or type(error).__name__, evidence=evidence()
+                doing, str(error) or type(error).__name__, evidence=self._evidence()
             ) from error
 
     def process(self, command: str) -> RemoteProcess:
@@ -82,8 +87,14 @@ class Ssh:
             channel, command, deadlines=self._deadlines, lifeline=self._lifeline, evidence=self._evidence
         )
 
-    def terminal(self, command: str, *, columns: int = 200, rows: int = 50) -> Terminal:
+    def terminal(self, command: str, *, columns: int = 200, rows: int = 50, name: str = "") -> Terminal:
         """Start a program on a terminal of its own, which echoes and edits lines as a person's does.
+
+        Args:
+            command: what is started.
+            columns: how wide the terminal is.
+            rows: how high it is.
+            name: what a report calls it; its command without one.
 
         Raises:
             MachineError: the guest refused.
@@ -96,6 +107,7 @@ class Ssh:
             deadlines=self._deadlines,
             lifeline=self._lifeline,
             evidence=self._evidence,
+            noted=self._deadlines.journal.terminal(name or command[:_NAME], columns, rows),
         )
 
     def close(self) -> None:
@@ -115,17 +127,19 @@ class Ssh:
 
     def _open(self, command: str, window: tuple[int, int] | None) -> paramiko.Channel:
         self._lifeline.check()
-        deadline = self._deadlines.start(OPEN_SECONDS, f"the guest to start {command!r}")
-        try:
-            for _ in range(_ATTEMPTS):
-                if channel := self._begin(command, window, deadline.allowed):
-                    return channel
-            raise paramiko.SSHException(f"{_ATTEMPTS} channels were closed before the program was started")
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            doing = f"starting {command!r} in the guest"
-            raise self._lifeline.verdict() or MachineError(
-                doing, str(error) or type(error).__name__, evidence=self._evidence()
-            ) from error
+        with self._deadlines.start(OPEN_SECONDS, f"the guest to start {command!r}") as deadline:
+            try:
+                for _ in range(_ATTEMPTS):
+                    if channel := self._begin(command, window, deadline.allowed):
+                        return channel
+                raise paramiko.SSHException(
+                    f"{_ATTEMPTS} channels were closed before the program was started"
+                )
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                doing = f"starting {command!r} in the guest"
+                raise self._lifeline.verdict() or MachineError(
+                    doing, str(error) or type(error).__name__, evidence=self._evidence()
+                ) from error
 
     def _begin(self, command: str, window: tuple[int, int] | None, seconds: float) -> paramiko.Channel | None:
         """Open a channel and start a program; None if dropbear closed the channel before it took the command.

@@ -16,6 +16,7 @@ from harness.machine.command import Channels, Memory, qemu_command
 from harness.machine.console import KernelLog
 from harness.machine.deadlines import Deadlines
 from harness.machine.identity import Identity, Identityd
+from harness.machine.journal import ENDED, Journal, Lane
 from harness.machine.lifeline import Lifeline
 from harness.machine.process import QemuProcess
 from harness.machine.programs import RunsPrograms
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
     from harness.errors import HarnessError
     from harness.machine.config import MachineConfig
+    from harness.machine.console import LogLine
     from harness.machine.dialogue import Dialogue
+    from harness.machine.journal import Terminal
     from harness.machine.snapshot import Snapshot
 
 BOOT_SECONDS = 30.0
@@ -58,6 +61,7 @@ class VirtualMachine(RunsPrograms):
         lifeline: what every wait on the guest holds on to.
         deadlines: stretch every wait on it, see :mod:`harness.machine.deadlines`.
         identity: who the guest is.
+        journal: what was done to it and what came of it.
         started_at: monotonic seconds just before QEMU was started.
         boot_seconds: how long it took from there until the guest was ready.
     """
@@ -77,7 +81,10 @@ class VirtualMachine(RunsPrograms):
         self.lifeline = Lifeline()
         self.kernel_log = KernelLog(self.lifeline)
         self.qemu_log = KernelLog(self.lifeline)
-        self.deadlines = Deadlines(config.accelerator.timeout_factor * config.timeout_scale)
+        self.journal = Journal()
+        scale = config.accelerator.timeout_factor * config.timeout_scale
+        self.deadlines = Deadlines(scale, journal=self.journal)
+        self.kernel_log.subscribe(self._heard)
         self.started_at = self.boot_seconds = 0.0
         self._resources = contextlib.ExitStack()
         self._ending = threading.Event()
@@ -117,7 +124,7 @@ class VirtualMachine(RunsPrograms):
             WaitTimeoutError: it did not in ``seconds``.
             QemuExitError, GuestPanicError: QEMU ended, or the kernel did.
         """
-        with self._starting(Memory(memory_file, shared=memory_file is not None)):
+        with self._starting("booted", Memory(memory_file, shared=memory_file is not None)):
             self.identityd.wait_ready(self.deadlines.start(seconds, "the guest to boot"))
         return self
 
@@ -128,7 +135,7 @@ class VirtualMachine(RunsPrograms):
             MachineError: the snapshot is of another machine, or QEMU refused it; its words are in it.
         """
         self._slots.plugged = saved.plugged(self.config)
-        with self._starting(saved.contents()):
+        with self._starting("restored", saved.contents()):
             try:
                 snapshot.read(self.qmp, saved)
             except (QemuExitError, GuestPanicError) as error:
@@ -150,19 +157,24 @@ class VirtualMachine(RunsPrograms):
         Raises:
             MachineError: a device cannot be saved, or the disk is full.
         """
-        in_file = self._memory.shared
-        return snapshot.write(
+        in_file, begun = self._memory.shared, time.monotonic()
+        saved = snapshot.write(
             self.qmp, folder, self.config, plugged=self._slots.plugged, memory_in_file=in_file
         )
+        self._note("saved", time.monotonic() - begun)
+        return saved
 
     def close(self) -> None:
         """End the guest and remove what it leaves behind; a second call does nothing."""
+        if self._process is not None and not self._ending.is_set():
+            self._note(ENDED)
         self._ending.set()
         self._resources.close()
 
     def abort(self, error: HarnessError) -> None:
         """End every wait on this guest at once with ``error``; QEMU stays for a look until :meth:`close`."""
-        self.lifeline.cut(error)
+        if self.lifeline.cut(error):
+            self.journal.note(Lane.HARNESS, str(error).partition("\n")[0], failed=True)
 
     # The machine --------------------------------------------------------------------------------------------
 
@@ -268,8 +280,16 @@ class VirtualMachine(RunsPrograms):
 
     # Inside -------------------------------------------------------------------------------------------------
 
+    def _note(self, what: str, seconds: float = 0.0) -> None:
+        text = f"{what} in {seconds:.2f} s" if seconds else what
+        self.journal.note(Lane.HARNESS, text, seconds=seconds)
+
+    def _heard(self, line: LogLine) -> None:
+        if line.complete:
+            self.journal.note(Lane.KERNEL, line.text, at=line.at, detail=line.text + "\n", join=True)
+
     @contextlib.contextmanager
-    def _starting(self, memory: Memory) -> Iterator[None]:
+    def _starting(self, how: str, memory: Memory) -> Iterator[None]:
         """Start QEMU, let the guest come to life inside, and make it who it is; nothing stays if it fails."""
         self.started_at = time.monotonic()
         try:
@@ -280,6 +300,7 @@ class VirtualMachine(RunsPrograms):
             self.close()
             raise
         self.boot_seconds = time.monotonic() - self.started_at
+        self._note(how, self.boot_seconds)
 
     def _start(self, memory: Memory) -> None:
         """Start QEMU with its channels already connected, so that nothing it says is lost."""
@@ -313,7 +334,9 @@ class VirtualMachine(RunsPrograms):
         self._resources.callback(self.qemu_log.wait_closed, _DRAIN_SECONDS)
         self._resources.callback(self._process.kill)
         self.deadlines.follow(self._process.pid)
-        self._shell = self._dialogue(Shell, shell, "the guest's serial shell")
+        noted = self.journal.terminal("serial shell")
+        self._shell = self._dialogue(Shell, shell, "the guest's serial shell", noted)
+        # What it is told is secret.
         self._identityd = self._dialogue(Identityd, identityd, "the guest's identityd")
         self._qmp = Qmp(qmp, deadlines=self.deadlines, lifeline=self.lifeline)
         self._resources.callback(self._qmp.close)
@@ -327,9 +350,16 @@ class VirtualMachine(RunsPrograms):
             self._resources.callback(ours.close)
         return [self._cable]
 
-    def _dialogue(self, kind: type[_D], stream: socket.socket, name: str) -> _D:
+    def _dialogue(
+        self, kind: type[_D], stream: socket.socket, name: str, noted: Terminal | None = None
+    ) -> _D:
         dialogue = kind(
-            stream, name, deadlines=self.deadlines, lifeline=self.lifeline, evidence=self.evidence
+            stream,
+            name,
+            deadlines=self.deadlines,
+            lifeline=self.lifeline,
+            evidence=self.evidence,
+            noted=noted,
         )
         self._resources.callback(dialogue.close)
         return dialogue

@@ -2,7 +2,8 @@
 """What QEMU recorded of a virtqueue: the descriptor chains that it took out and gave back.
 
 A recording has a JSON object a line: ``pop`` is a chain as the driver made it, ``push`` is the same chain as
-the device gives it back.  Of each buffer it holds the length and the first bytes, 64 at most.
+the device gives it back.  Of each buffer it holds the length and the first bytes, 64 at most.  Newer ones
+tell of each when it was, in seconds of CLOCK_MONOTONIC.
 
 It comes from a machine under test, so nothing in it is believed: a line that is none is counted and left out.
 """
@@ -10,7 +11,7 @@ It comes from a machine under test, so nothing in it is believed: a line that is
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
@@ -26,6 +27,7 @@ MAX_FILE = 64 << 20
 RECORDED = 64
 _MAX_LENGTH = 1 << 32
 _MAX_NUMBER = 1 << 64
+_MAX_SECONDS = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Chain:
         readable, writable: its buffers, in the order of the chain.
         used: how many bytes the device says that it has written; None if it did not give the chain back.
         ahead: how many chains the device held when it took this one, those that it kept for ever left out.
+        taken_at: when the device took it, in monotonic seconds; None if the recording does not tell.
+        given_at: when it gave it back.
     """
 
     id: int
@@ -68,6 +72,15 @@ class Chain:
     writable: tuple[Buffer, ...]
     used: int | None = None
     ahead: int = 0
+    taken_at: float | None = field(default=None, compare=False)
+    given_at: float | None = field(default=None, compare=False)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the device had it; None if it has it still, or nobody knows."""
+        if self.taken_at is None or self.given_at is None:
+            return None
+        return max(self.given_at - self.taken_at, 0.0)
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
@@ -117,6 +130,7 @@ class _BadLineError(ValueError):
 @dataclass(frozen=True)
 class _Event:
     push: bool
+    at: float | None
     id: int
     queue: int
     used: int
@@ -183,7 +197,8 @@ class _Reader:
             # An id that is still held begins anew after a reset, or in another QEMU: the old chain was kept.
             self._held[key] = len(self._chains)
             self._events.append((len(self._chains), False))
-            self._chains.append(Chain(event.id, event.queue, event.readable, event.writable))
+            taken = Chain(event.id, event.queue, event.readable, event.writable, taken_at=event.at)
+            self._chains.append(taken)
             return
         if (index := self._held.get(key)) is None:
             raise _BadLineError(f"chain {event.id} is given back, and was not taken")
@@ -191,6 +206,7 @@ class _Reader:
         self._chains[index] = replace(
             chain,
             used=event.used,
+            given_at=event.at,
             readable=_both(chain.readable, event.readable),
             writable=_both(chain.writable, event.writable),
         )
@@ -231,6 +247,7 @@ def _event(line: bytes) -> _Event:
     push = kind == "push"
     return _Event(
         push,
+        _moment(found),
         _number(found, "id", _MAX_NUMBER),
         _number(found, "queue", _MAX_NUMBER),
         _number(found, "used", _MAX_LENGTH) if push else 0,
@@ -244,6 +261,16 @@ def _number(found: dict[str, object], name: str, limit: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
         raise _BadLineError(f'"{name}" is no number, or out of range')
     return value
+
+
+def _moment(found: dict[str, object]) -> float | None:
+    """Return when it was; recordings did not always tell."""
+    if "at" not in found:
+        return None
+    value = found["at"]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _MAX_SECONDS:
+        raise _BadLineError('"at" is no number of seconds')
+    return float(value)
 
 
 def _buffers(found: dict[str, object], name: str, *, writable: bool) -> tuple[Buffer, ...]:

@@ -23,6 +23,7 @@ _RING = 1 << 32
 # pcap-savefile(5): headers of the file and of each packet; how a little-endian file begins.
 _FILE_HEADER, _PACKET_HEADER = 24, 16
 _LITTLE = (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1")
+_NANO = (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d")
 _HALF = 1 << 31
 
 
@@ -245,15 +246,21 @@ def _packets(pcap: bytes) -> Iterator[tuple[float, int, bytes]]:
 
 def _whole(pcap: bytes) -> int:
     """Return where the last whole packet of a pcap file ends."""
+    return max((end for end, _ in packet_ends(pcap)), default=0)
+
+
+def packet_ends(pcap: bytes) -> Iterator[tuple[int, float]]:
+    """Yield where each whole packet of a pcap file ends, and its time; the file's header first, at 0."""
     order = "<" if pcap[:4] in _LITTLE else ">"
-    end, following = 0, _FILE_HEADER
-    while following <= len(pcap):
-        end = following
+    fraction = 1e-9 if pcap[:4] in _NANO else 1e-6
+    end, at = _FILE_HEADER, 0.0
+    while end <= len(pcap):
+        yield end, at
         if end + _PACKET_HEADER > len(pcap):
             break
-        (captured,) = struct.unpack_from(f"{order}I", pcap, end + 8)
-        following = end + _PACKET_HEADER + captured
-    return end
+        seconds, rest, captured = struct.unpack_from(f"{order}III", pcap, end)
+        at = seconds + rest * fraction
+        end += _PACKET_HEADER + captured
 
 
 def _tcp(link: int, packet: bytes) -> tuple[Endpoint, Endpoint, dpkt.tcp.TCP] | None:

@@ -6,10 +6,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Self
+
+from harness.sut.wire import note_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from harness.machine.journal import Journal
 
 SECONDS = 30.0
 """How long each of its own waits may take, but for what the programs have to say."""
@@ -30,9 +35,9 @@ class RelayWire:
         port: where the client finds it, on 127.0.0.1.
     """
 
-    def __init__(self, server: tuple[str, int], frame_bytes: int) -> None:
-        """Listen for the client of the server at this address and port."""
-        self._server, self._frame_bytes = server, frame_bytes
+    def __init__(self, server: tuple[str, int], frame_bytes: int, journal: Journal | None = None) -> None:
+        """Listen for the client of the server at this address and port; frames are noted in ``journal``."""
+        self._server, self._frame_bytes, self._journal = server, frame_bytes, journal
         self._lock = threading.Lock()
         self._rest = {"client": b"", "server": b""}
         self._frames: list[bytes] = []
@@ -107,7 +112,9 @@ class RelayWire:
             self._octets += data
             data = self._rest[name] + data
             whole = len(data) - len(data) % self._frame_bytes
-            self._frames += [
-                data[start : start + self._frame_bytes] for start in range(0, whole, self._frame_bytes)
-            ]
+            frames = [data[start : start + self._frame_bytes] for start in range(0, whole, self._frame_bytes)]
+            self._frames += frames
             self._rest[name] = data[whole:]
+        if self._journal is not None:
+            for frame in frames:
+                note_frame(self._journal, name, frame, time.monotonic())

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.machine import VirtualMachine
+    from harness.machine.journal import Terminal
     from harness.machine.lan import Lan
     from harness.sut.bundled import SystemUnderTest
-    from harness.sut.chat import Terminal, Wire
+    from harness.sut.chat import Terminal as Talks
+    from harness.sut.chat import Wire
 
 HOST_SECONDS = 30
+WINDOW = 200, 50
 LISTENING = r"listening on \d+\r?\n"
 
 if TYPE_CHECKING:
@@ -34,8 +37,8 @@ else:
 class HostTerminal(_Spawn):
     """A program on the host in a terminal of its own."""
 
-    def __init__(self, command: Sequence[str], **environment: str) -> None:
-        """Start ``command`` with these variables besides the harness's own."""
+    def __init__(self, command: Sequence[str], noted: Terminal | None = None, **environment: str) -> None:
+        """Start ``command`` with these variables besides the harness's own; ``noted`` is in a journal."""
         everything: Any = {**os.environ, **environment}
         super().__init__(
             command[0],
@@ -45,8 +48,22 @@ class HostTerminal(_Spawn):
             encoding="utf-8",
             # As in a guest: a program that shows garbage is wrong, and no reason to stop looking.
             codec_errors="replace",
-            dimensions=(50, 200),
+            dimensions=WINDOW[::-1],
         )
+        self._noted = noted
+
+    def send(self, s: str | bytes) -> int:
+        """Type text; returns the number of bytes."""
+        if self._noted is not None:
+            self._noted.typed(s if isinstance(s, str) else s.decode(errors="replace"))
+        return super().send(s)
+
+    def read_nonblocking(self, size: int = 1, timeout: float | None = -1) -> str:
+        """Return what arrives next, as pexpect has it."""
+        text = super().read_nonblocking(size, timeout)
+        if self._noted is not None:
+            self._noted.sent(text)
+        return text
 
     def exit_status(self) -> int:
         """Wait for the program's end; return its exit status, or minus the signal that ended it."""
@@ -55,7 +72,7 @@ class HostTerminal(_Spawn):
         return self.exitstatus if self.exitstatus is not None else -(self.signalstatus or 0)
 
 
-def _met(client: Terminal, server: Terminal, wire: Wire) -> Chat:
+def _met(client: Talks, server: Talks, wire: Wire) -> Chat:
     chat = Chat(ChatEnd("client", client), ChatEnd("server", server), wire)
     chat.client.starts()
     chat.server.starts()
@@ -65,9 +82,12 @@ def _met(client: Terminal, server: Terminal, wire: Wire) -> Chat:
 @contextmanager
 def guest_chat(machine: VirtualMachine, sut: SystemUnderTest, *, plain: bool) -> Iterator[Chat]:
     """Hold both ends in one guest, each at a terminal of its own over SSH."""
-    with GuestWire(machine, "lo") as wire, machine.terminal(sut.chat_server(plain=plain)) as server:
+    with (
+        GuestWire(machine, "lo") as wire,
+        machine.terminal(sut.chat_server(plain=plain), name="server") as server,
+    ):
         server.expect(LISTENING)
-        with machine.terminal(sut.chat_client(plain=plain)) as client:
+        with machine.terminal(sut.chat_client(plain=plain), name="client") as client:
             yield _met(client, server, wire)
 
 
@@ -76,10 +96,14 @@ def chat_between_guests(
     client: VirtualMachine, server: VirtualMachine, lan: Lan, sut: SystemUnderTest
 ) -> Iterator[Chat]:
     """Hold the client in one guest and the server in another, on the private network between them."""
-    with server.terminal(sut.chat_server()) as listening:
+    wire = LanWire(lan)
+    with server.terminal(sut.chat_server(), name="server") as listening:
         listening.expect(LISTENING)
-        with client.terminal(sut.chat_client(host=server.address)) as calling:
-            yield _met(calling, listening, LanWire(lan))
+        with client.terminal(sut.chat_client(host=server.address), name="client") as calling:
+            try:
+                yield _met(calling, listening, wire)
+            finally:
+                wire.note(client.journal)
 
 
 @contextmanager
@@ -87,9 +111,9 @@ def host_to_guest_chat(
     machine: VirtualMachine, sut: SystemUnderTest, client_program: Path, environment: Mapping[str, str]
 ) -> Iterator[Chat]:
     """Hold the client on the host, started with ``environment``, and the server in the guest."""
-    with HostWire(machine) as wire, machine.terminal(sut.chat_server()) as server:
+    with HostWire(machine) as wire, machine.terminal(sut.chat_server(), name="server") as server:
         server.expect(LISTENING)
         where = ["--host", "127.0.0.1", "--port", str(machine.forward(PORT))]
         command = [str(client_program), *where, "/dev/crypto"]
-        with HostTerminal(command, **environment) as client:
+        with HostTerminal(command, machine.journal.terminal("client", *WINDOW), **environment) as client:
             yield _met(client, server, wire)

@@ -19,13 +19,14 @@ from harness.sut.chat import Chat, ChatEnd, told
 from harness.sut.chat_build import ENDS
 from harness.sut.chat_relay import RelayWire
 from harness.sut.chat_spec import Turns
-from harness.sut.conversation import HostTerminal
+from harness.sut.conversation import WINDOW, HostTerminal
 from harness.sut.wire import GuestWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.machine import VirtualMachine
+    from harness.machine.journal import Journal
     from harness.machine.remote import Terminal as GuestTerminal
     from harness.sut.chat import Terminal, Wire
     from harness.sut.chat_build import ChatPrograms
@@ -121,6 +122,7 @@ def chat_on_host(
     wishes: Wishes | None = None,
     *,
     scale: float = 1.0,
+    journal: Journal | None = None,
 ) -> Iterator[Chat]:
     """Hold a conversation between two programs on this machine, with a relay between them.
 
@@ -132,6 +134,7 @@ def chat_on_host(
         environment: what they are started with: ``devcrypto.environment(programs.shim)``.
         wishes: what it is to be like.
         scale: by what the deadlines are multiplied.
+        journal: what is typed, shown and sent is noted there.
 
     Raises:
         NotListeningError: the server has ended, or does not listen.
@@ -144,7 +147,8 @@ def chat_on_host(
             str(program or spec.end(name).command[0]), host=LOOPBACK, port=spec.port, device=_HOST_DEVICE
         )
         command = wishes.typed(name, command)
-        terminal = HostTerminal(command, **environment, **wishes.shim(name), **more)
+        noted = journal.terminal(name, *WINDOW) if journal else None
+        terminal = HostTerminal(command, noted, **environment, **wishes.shim(name), **more)
         terminal.timeout = ANSWER_SECONDS * scale
         # The terminal keeps what is typed early.
         terminal.delaybeforesend = None
@@ -153,7 +157,8 @@ def chat_on_host(
 
     with ExitStack() as stack:
         server = start("server", CHATSHIM_BIND="0")
-        wire = stack.enter_context(RelayWire(_listening(server, LISTEN_SECONDS * scale), spec.frame_bytes))
+        where = _listening(server, LISTEN_SECONDS * scale)
+        wire = stack.enter_context(RelayWire(where, spec.frame_bytes, journal))
         client = start("client", CHATSHIM_CONNECT=str(wire.port))
         yield _chat(
             _end(spec, "client", client, lambda: _kill(client)),
@@ -225,7 +230,7 @@ def chat_in_guest(
         program = spec.end(name).command[0] if programs.end(name) is None else f"{_GUEST_FOLDER}/{name}"
         command = spec.end(name).started(program, host=LOOPBACK, port=spec.port, device=device)
         command = wishes.typed(name, command)
-        terminal = machine.terminal(_kept(name, command, wishes.shim(name)))
+        terminal = machine.terminal(_kept(name, command, wishes.shim(name)), name=name)
         stack.enter_context(terminal)
         terminal.timeout = ANSWER_SECONDS
         return terminal

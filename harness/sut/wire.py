@@ -1,16 +1,62 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What crosses the network while a conversation goes on, read as it goes."""
+"""What crosses the network while a conversation goes on, read as it goes.
+
+At its end the frames are noted in the guest's journal, with times of this machine's clock: a capture's own
+are of the guest's, or of QEMU's.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import TYPE_CHECKING, Self
 
-from harness.oracles.wire import Capture
+from harness.errors import MachineError
+from harness.machine.journal import Lane
+from harness.oracles.wire import Capture, packet_ends
 from harness.reference.chat import FRAME_BYTES, PORT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from harness.machine import VirtualMachine
+    from harness.machine.journal import Journal
     from harness.machine.lan import Lan
+
+
+def note_frame(journal: Journal, sender: str, data: bytes, at: float) -> None:
+    """Note a chat frame: what crossed the wire is its detail, in hex; ``at`` is in monotonic seconds."""
+    journal.note(Lane.WIRE, f"a frame of {len(data)} bytes", at=at, part=sender, detail=data.hex())
+
+
+def _note(journal: Journal, pcap: Callable[[], bytes], port: int, size: int, later: float | None) -> None:
+    """Note the frames of a capture whose clock is ``later`` than ours; None if nobody knows by how much."""
+    # Of a guest that was lost there may be half a capture, or none: that is not what failed.
+    if later is None:
+        return
+    with contextlib.suppress(MachineError, OSError):
+        for frame in Capture(pcap()).exchange(port, size):
+            note_frame(journal, frame.side, frame.data, frame.at - later)
+
+
+def clock_difference(pcap: bytes, arrivals: Iterable[tuple[int, float]]) -> float | None:
+    """Return by how many seconds a capture's clock is later than ours, as well as can be known.
+
+    Args:
+        pcap: the capture.
+        arrivals: how many bytes of it had come here at which of our times: a packet was captured before it
+            came, and the quickest one shows the difference best.
+    """
+    ends = iter(packet_ends(pcap))
+    known: list[float] = []
+    end, at = next(ends, (0, 0.0))
+    following = next(ends, None)
+    for size, ours in arrivals:
+        while following is not None and following[0] <= size:
+            (end, at), following = following, next(ends, None)
+        if at and end <= size:
+            known.append(at - ours)
+    return max(known, default=None)
 
 
 class GuestWire:
@@ -32,6 +78,9 @@ class GuestWire:
 
     def __exit__(self, *_: object) -> None:
         self._process.close()
+        output = self._process.stdout
+        later = clock_difference(output.data, output.arrivals)
+        _note(self._machine.journal, lambda: output.data, self._port, self._frame_bytes, later)
 
     def _so_far(self) -> Capture:
         """Return the capture up to now: wirecap answers a line when every packet before it is written."""
@@ -61,10 +110,24 @@ class HostWire:
 
     def __enter__(self) -> Self:
         self._capture = self._machine.capture()
+        # Packets follow at once: whatever is done next is done over this network card.
+        self._begun = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._capture.stop()
+        try:
+            self._capture.stop()
+        finally:
+            _note(
+                self._machine.journal, self._capture.path.read_bytes, self._port, FRAME_BYTES, self._later()
+            )
+
+    def _later(self) -> float | None:
+        """Return how much later QEMU's clock is, from the first packet."""
+        with contextlib.suppress(OSError):
+            times = [at for _, at in packet_ends(self._capture.path.read_bytes()) if at]
+            return times[0] - self._begun if times else None
+        return None
 
     @property
     def octets(self) -> bytes:
@@ -84,6 +147,11 @@ class LanWire:
         """Look at ``lan``; chat frames are those of TCP port ``port``."""
         self._lan = lan
         self._port = port
+
+    def note(self, journal: Journal) -> None:
+        """Note all chat frames in a journal."""
+        later = time.time() - time.monotonic()
+        _note(journal, lambda: self._lan.pcap, self._port, FRAME_BYTES, later)
 
     @property
     def octets(self) -> bytes:

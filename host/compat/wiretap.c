@@ -2,9 +2,11 @@
 /*
  * What goes over the virtqueues of a device, as JSON lines
  *
- *   {"event":"pop","id":1,"queue":0,"out":[B,...],"in":[B,...]}
- *   {"event":"push","id":1,"queue":0,"used":4,"out":[B,...],"in":[B,...]}
+ *   {"event":"pop","at":7.250001,"id":1,"queue":0,"out":[B,...],"in":[B,...]}
+ *   {"event":"push","at":7.250103,"id":1,"queue":0,"used":4,"out":[B,...],
+ *    "in":[B,...]}
  *
+ * "at" is when, in seconds of CLOCK_MONOTONIC.
  * B is {"len":4,"data":"0a000000"}: how long a buffer is, and its first bytes as
  * they are at that moment.  "out" is what the driver wrote, "in" is what the
  * device may write to.
@@ -129,6 +131,19 @@ static bool telling(void)
     return file >= 0;
 }
 
+/* Begin a line; no printf of a float, which writes a comma in some languages. */
+static GString *begin(const char *event, uint64_t id, VirtQueue *vq)
+{
+    GString *line = g_string_new(NULL);
+    int64_t now = g_get_monotonic_time();
+
+    g_string_printf(line, "{\"event\":\"%s\",\"at\":%" PRId64 ".%06" PRId64
+                    ",\"id\":%" PRIu64 ",\"queue\":%d", event,
+                    now / G_USEC_PER_SEC, now % G_USEC_PER_SEC, id,
+                    virtio_get_queue_index(vq));
+    return line;
+}
+
 /* A chain was taken; block is given to it. */
 static void take(VirtQueue *vq, const VirtQueueElement *elem, void *block)
 {
@@ -147,10 +162,7 @@ static void take(VirtQueue *vq, const VirtQueueElement *elem, void *block)
         chain->block = block;
         if (telling() && taken < MAX_CHAINS && told < MAX_FILE / 2) {
             chain->id = ++taken;
-            line = g_string_new(NULL);
-            g_string_printf(line, "{\"event\":\"pop\",\"id\":%" PRIu64
-                            ",\"queue\":%d",
-                            chain->id, virtio_get_queue_index(vq));
+            line = begin("pop", chain->id, vq);
             tell(line, elem);
         }
         /* One of this place that never came back, because of a reset, goes. */
@@ -174,10 +186,8 @@ static void *give(VirtQueue *vq, const VirtQueueElement *elem, unsigned int len)
     chain = chains ? g_hash_table_lookup(chains, &key) : NULL;
     if (chain) {
         if (chain->id && telling() && told <= MAX_FILE) {
-            line = g_string_new(NULL);
-            g_string_printf(line, "{\"event\":\"push\",\"id\":%" PRIu64
-                            ",\"queue\":%d,\"used\":%u",
-                            chain->id, virtio_get_queue_index(vq), len);
+            line = begin("push", chain->id, vq);
+            g_string_append_printf(line, ",\"used\":%u", len);
             tell(line, elem);
         }
         block = g_steal_pointer(&chain->block);
