@@ -102,7 +102,7 @@ def test_who_has_left_is_forgotten_with_the_next_test(tmp_path: Path) -> None:
     guests.enters(machine)
     machine.journal.note(Lane.HARNESS, "restored", at=10.0)
     crash = Crash("BUG: it", "BUG", "f", ("BUG: it",))
-    guests.leaves(machine, [SimpleNamespace(crash=crash), object()])
+    guests.leaves(machine, [crash])
     cut = guests.cut(9.0, 20.0)
     assert len(cut.moments) == 1
     assert cut.crashes == (crash,)
