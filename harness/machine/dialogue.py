@@ -106,7 +106,7 @@ class Dialogue(_SpawnBase):
         self._record(s, self.logfile_send)
         deadline = self.deadlines.start(float(self.timeout or DEFAULT_SECONDS), f"{self.name} to take input")
         try:
-            self.stream.settimeout(deadline.allowed)
+            self.stream.settimeout(deadline.blocking)
             self.stream.sendall(data)
         except TimeoutError:
             raise deadline.failure(f"it did not take {len(data)} bytes", self.evidence()) from None
