@@ -19,7 +19,6 @@ from harness.oracles.twin import Twin
 from harness.qtest import Cryptodev, QtestMachine
 from harness.qtest.stateful import search
 from harness.qtest.trace import Setup
-from harness.room import Room
 from harness.sut import programs as public_programs
 from harness.sut.conversation import chat_between_guests, guest_chat
 from harness.sut.conversation import host_to_guest_chat as talk_from_host
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from harness.artifacts import Artifacts, Devcrypto, Programs
     from harness.machine import Proof, VirtualMachine
     from harness.machine.lan import Lan
+    from harness.room import Room
     from harness.sut.bundled import SystemUnderTest
     from harness.sut.chat import Chat
     from harness.sut.cryptoctl import Cryptoctl
@@ -128,7 +128,7 @@ def proof(pytestconfig: pytest.Config) -> Proof:
 def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Room:
     """Return where this run's guests come from."""
     with plugin.skipped_unless_built():
-        return Room(artifacts, proof, pytestconfig.stash[plugin.SCALE], plugin.guests_of(pytestconfig))
+        return pytestconfig.stash.setdefault(plugin.ROOM, plugin.room_of(pytestconfig))
 
 
 def _wishes(request: pytest.FixtureRequest) -> dict[str, Any]:

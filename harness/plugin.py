@@ -23,7 +23,7 @@ from harness.errors import HarnessError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
-from harness.room import Room, prove_accelerator
+from harness.room import NO_CARE, Care, Room, prove_accelerator
 from harness.sut import mutants, selection
 from harness.sut.bundled import OurGuests, SystemUnderTest
 from harness.sut.chat_spec import BUNDLED_CHAT, ChatSpec
@@ -39,6 +39,7 @@ pytest_plugins = (
     "harness.fixtures",
     "harness.foreign_fixtures",
     "harness.sut_fixtures",
+    "harness.into_plugin",
     "harness.gateways",
     "harness.grade.recorder",
 )
@@ -52,6 +53,10 @@ PROGRAMS = pytest.StashKey[list[Path]]()
 """The user's own programs for /dev/crypto."""
 CHAT = pytest.StashKey[ChatSpec]()
 """The chat under test."""
+CARE = pytest.StashKey[Care]()
+"""What a person wants of the run's guests."""
+ROOM = pytest.StashKey[Room]()
+"""Where the run's guests are, as soon as a test has asked for one."""
 TOLD = pytest.StashKey[bool]()
 """Set for a test whose failure has already been told as one of the machine's."""
 
@@ -150,6 +155,16 @@ def proof_of(config: pytest.Config) -> Proof:
             config.stash[ARTIFACTS], request, config.stash[SCALE], **wishes
         )
     return config.stash[PROOF]
+
+
+def room_of(config: pytest.Config) -> Room:
+    """Return where guests of this run come from.
+
+    Raises:
+        HarnessError: something does not build, or the accelerator that was asked for does not work.
+    """
+    care, scale = config.stash.get(CARE, NO_CARE), config.stash[SCALE]
+    return Room(config.stash[ARTIFACTS], proof_of(config), scale, guests_of(config), care)
 
 
 def guests_of(config: pytest.Config) -> OurGuests | Guests:
@@ -257,8 +272,7 @@ def _header(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
         artifacts.qemu()
     if wanted & NEEDS_GUEST:
         proof = proof_of(config)
-        guests = guests_of(config)
-        Room(artifacts, proof, config.stash[SCALE], guests).ready()
+        room_of(config).ready()
         lines += _about(config)
         lines.append(f"accelerator: {proof.reason}")
         lines.append(f"qemu: {artifacts.qemu().version}, guest kernel: {artifacts.kernel().release}")

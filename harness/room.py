@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.artifacts import KernelKind
 from harness.machine import MEMORY_MIB, Accelerator, MachineConfig, VirtualMachine, choose_accelerator
+from harness.machine.entrances import NO_ENTRANCES, Entrances
 from harness.machine.lan import Lan
 from harness.machine.ready import give_back, save_at_rest
 from harness.machine.snapshot import Snapshot, machine_key
@@ -53,6 +56,36 @@ def prove_accelerator(artifacts: Artifacts, request: str, timeout_scale: float =
     return choose_accelerator(request, config, cache_dir=artifacts.settings.cache_dir)
 
 
+def _greet_nobody(machine: VirtualMachine) -> None:
+    """Say nothing."""
+
+
+def _linger_nowhere(machine: VirtualMachine, end: Callable[[], None]) -> bool:  # noqa: ARG001
+    """Let every guest end in its time."""
+    return False
+
+
+@dataclass(frozen=True)
+class Care:
+    """What a person wants of a run's guests, besides what tests want of them.
+
+    Attributes:
+        entrances: what each has for a person to come in.
+        kernel_args: what each is told besides.
+        greet: called with each guest when it is there.
+        lingers: called with each guest whose user failed, and with what ends it: returns whether it sees to
+            that itself, later.
+    """
+
+    entrances: Entrances = NO_ENTRANCES
+    kernel_args: tuple[str, ...] = ()
+    greet: Callable[[VirtualMachine], None] = _greet_nobody
+    lingers: Callable[[VirtualMachine, Callable[[], None]], bool] = _linger_nowhere
+
+
+NO_CARE = Care()
+
+
 class Room:
     """Brings guests to life and ends them.
 
@@ -67,16 +100,24 @@ class Room:
         proof: Proof,
         timeout_scale: float = 1.0,
         guests: OurGuests | Guests | None = None,
+        care: Care = NO_CARE,
     ) -> None:
         """Make a room whose guests run what ``artifacts`` builds on the accelerator of ``proof``.
 
-        ``guests`` gives them what is under test; what the artifacts have of ours without it.
+        ``guests`` gives them what is under test; what the artifacts have of ours without it.  ``care`` is
+        what a person wants of them.
         """
+        self._care = care
         self._artifacts = artifacts
         self._guests = guests
         self._proof = proof
         self._scale = timeout_scale
         self._oracles: dict[VirtualMachine, KernelLogOracle] = {}
+
+    @property
+    def machines(self) -> tuple[VirtualMachine, ...]:
+        """The guests that are there now, the oldest first."""
+        return tuple(self._oracles)
 
     @property
     def guests(self) -> OurGuests | Guests:
@@ -92,7 +133,8 @@ class Room:
             booted: whether it is to be booted for its user, and not restored.
             wishes: fields of the machine's configuration, and ``smap``.
         """
-        told = self.guests.machine(wishes, booted=booted)
+        told = {"entrances": self._care.entrances, **self.guests.machine(wishes, booted=booted)}
+        told["kernel_args"] = (*told.get("kernel_args", ()), *self._care.kernel_args)
         return machine_config(
             self._artifacts, accelerator=self._proof.accelerator, timeout_scale=self._scale, **told
         )
@@ -103,7 +145,9 @@ class Room:
 
         def make(folder: Path) -> None:
             # What its kernel reported would be in every guest, and in no guest's log.
-            with self._watched(VirtualMachine(config), bool) as machine:
+            # Nobody is to enter it.
+            shut = dataclasses.replace(config, entrances=NO_ENTRANCES)
+            with self._watched(VirtualMachine(shut), bool, alone=True) as machine:
                 saved = save_at_rest(machine, folder)
             give_back(saved)
 
@@ -115,6 +159,7 @@ class Room:
         config = self.config(booted=True, **wishes)
         with self._watched(VirtualMachine(config), told) as machine:
             self._give(machine.boot(), wishes, booted=True)
+            self._care.greet(machine)
             yield machine
             self._search(machine, told)
 
@@ -134,6 +179,7 @@ class Room:
         snapshot = self.ready(lan=lan is not None, **wishes)
         with self._watched(VirtualMachine(config, identity=identity, cable=cable), told) as machine:
             self._give(machine.restore(snapshot), wishes, booted=False)
+            self._care.greet(machine)
             yield machine
             self._search(machine, told)
 
@@ -143,7 +189,9 @@ class Room:
     ) -> Iterator[VirtualMachine]:
         """Restore a guest from a snapshot of the user's own and end it afterwards."""
         with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
-            yield machine.restore(snapshot)
+            machine.restore(snapshot)
+            self._care.greet(machine)
+            yield machine
             self._search(machine, told)
 
     def network(self) -> Lan:
@@ -177,15 +225,28 @@ class Room:
                 look_for_leaks(machine)
 
     @contextmanager
-    def _watched(self, machine: VirtualMachine, told: Callable[[], bool]) -> Iterator[VirtualMachine]:
-        """Watch a guest from its first byte to its last."""
+    def _watched(
+        self, machine: VirtualMachine, told: Callable[[], bool], *, alone: bool = False
+    ) -> Iterator[VirtualMachine]:
+        """Watch a guest from its first byte to its last; one that is left ``alone`` never lingers."""
         oracle = KernelLogOracle(machine)
         self._oracles[machine] = oracle
+
+        def end() -> None:
+            machine.close()
+            oracle.close()
+            self._oracles.pop(machine, None)
+
+        lingers = False
         try:
             yield machine
             if not told():
                 oracle.verdict()
+        except (GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException:
+            lingers = not alone and self._care.lingers(machine, end)
+            raise
         finally:
-            machine.close()
-            oracle.close()
-            del self._oracles[machine]
+            if not lingers:
+                end()
