@@ -125,10 +125,11 @@ def proof(pytestconfig: pytest.Config) -> Proof:
 
 
 @pytest.fixture(scope="session")
-def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Room:
+def room(pytestconfig: pytest.Config) -> Room:
     """Return where this run's guests come from."""
     with plugin.skipped_unless_built():
-        return pytestconfig.stash.setdefault(plugin.ROOM, plugin.room_of(pytestconfig))
+        pytestconfig.stash[plugin.ROOM] = room = plugin.room_of(pytestconfig)
+    return room
 
 
 def _wishes(request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Into the machine, from a pytest run: a shell in the guest of a failed test, gdb, guests that are kept.
 
-A test that is gone through by hand (``python -m harness replay``) is a run of it, too: its fixtures are set up
-as ever, and in the place of its body there is a person.
+A test that is gone through by hand (``python -m harness replay``) is a run of it, too: its fixtures are set
+up as ever, and in the place of its body there is a person.
 """
 
 from __future__ import annotations
@@ -306,7 +306,8 @@ def _more_guests(item: pytest.Function, room: Room, stack: ExitStack) -> None:
     """Bring up the guests that a test asks for in its body."""
     several = _SOME_GUESTS.search(inspect.getsource(item.function))
     if several and "vms" in item.funcargs:
-        item.funcargs["vms"](int(several[1]))
+        begin: Callable[[int], object] = item.funcargs["vms"]
+        begin(int(several[1]))
         return
     marker = item.get_closest_marker("machine")
     stack.enter_context(room.fresh(**(marker.kwargs if marker else {})))

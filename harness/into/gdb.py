@@ -81,7 +81,12 @@ def sections(listing: str) -> dict[str, int]:
 
 
 def line(
-    stub: Path, sources: Sources, placed: Mapping[str, int], kernel: Path | None = None, *, program: str = "gdb"
+    stub: Path,
+    sources: Sources,
+    placed: Mapping[str, int],
+    kernel: Path | None = None,
+    *,
+    program: str = "gdb",
 ) -> str:
     """Return the one line to type.
 

@@ -9,7 +9,6 @@ import os
 import signal
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
@@ -17,6 +16,8 @@ from harness.machine import rundir
 from harness.machine.entrances import MONITOR, SERIAL
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.machine import VirtualMachine
 
 FILE = "kept.json"

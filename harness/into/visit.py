@@ -60,9 +60,7 @@ def enter(machine: VirtualMachine, say: Callable[[str], None], ask: Callable[[st
         _interact(shell)
 
 
-def visit(
-    machines: Sequence[VirtualMachine], say: Callable[[str], None], ask: Callable[[str], str]
-) -> None:
+def visit(machines: Sequence[VirtualMachine], say: Callable[[str], None], ask: Callable[[str], str]) -> None:
     """Put the person into the guest of a test; of several they choose, as often as they like."""
     if len(machines) == 1:
         enter(machines[0], say, ask)

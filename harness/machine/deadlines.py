@@ -201,7 +201,7 @@ class Deadlines:
         self._sample = lambda: load_of(pid, now=self._now)
 
     def except_for(self, stopped: Callable[[], float]) -> None:
-        """From now on extend deadlines by what ``stopped`` counts: seconds in which a debugger has the guest."""
+        """From now on extend deadlines by the seconds that ``stopped`` counts: a debugger has the guest."""
         self._stopped = stopped
 
     def start(self, seconds: float, reason: str) -> Deadline:

@@ -3,8 +3,8 @@
 
 Run as a program, as ``python -I keeper.py WORDS TOLD LOCK FOLDER COMMAND…``: it starts the command, bound to
 itself, and writes its process number to the descriptor TOLD.  From WORDS it reads what to do; the end of that
-pipe without ``keep`` is the end of the command.  A kept command's folder is removed when it has ended.  LOCK is
-held as long as the keeper lives: so one can see that the folder is in use.  It ends as the command has ended.
+pipe without ``keep`` is the end of the command.  A kept command's folder is removed when it has ended.  LOCK
+is held as long as the keeper lives: one sees that the folder is in use.  It ends as the command has ended.
 
 It loads nothing of the harness: it is there within some 20 ms.
 """
@@ -49,7 +49,7 @@ def keeping(words: int, told: int, lock: int, folder: Path, command: Sequence[st
 
 def _others(*ours: int) -> list[int]:
     """Return the open descriptors that the command is to have and we are not."""
-    found = [int(name) for name in os.listdir("/proc/self/fd")]
+    found = [int(path.name) for path in Path("/proc/self/fd").iterdir()]
     return [number for number in found if number > 2 and number not in ours and _is_open(number)]
 
 

@@ -108,7 +108,7 @@ class QemuProcess:
         return self._handed_over
 
     def kill(self) -> None:
-        """Kill the process and wait until it is gone; one that has ended, or is handed over, is left alone."""
+        """Kill the process and wait until it is gone; one that has ended or is handed over is left alone."""
         if self._handed_over:
             return
         if self._last_words:

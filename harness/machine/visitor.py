@@ -136,7 +136,11 @@ class Visitor:
         self.leave_serial()
         stream = _connected(self._folder / SERIAL, "the guest's serial shell")
         shell = Shell(
-            stream, "the guest's serial shell", deadlines=self._deadlines, lifeline=self._lifeline, evidence=tuple
+            stream,
+            "the guest's serial shell",
+            deadlines=self._deadlines,
+            lifeline=self._lifeline,
+            evidence=tuple,
         )
         try:
             # Ctrl-C: what the test has left there gives the shell back.
