@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.artifacts import REPOSITORY
 from harness.errors import HarnessError, SetupError
+from harness.into import kept
 from harness.room import prove_accelerator
 
 if TYPE_CHECKING:
@@ -138,6 +139,11 @@ def _accelerator(artifacts: Artifacts, request: str) -> Check:
     return Check("accelerator", ok=True, seen=prove_accelerator(artifacts, request).reason)
 
 
+def _kept(guests: list[kept.KeptGuest]) -> str:
+    names = ", ".join(guest.name for guest in guests)
+    return f"{len(guests)} of failed tests still run ({names}); {kept.COMMAND} says how to enter and end them"
+
+
 def examine(artifacts: Artifacts, accelerator: str) -> list[Check]:
     """Look at everything; a check that fails does not stop the others."""
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
@@ -147,6 +153,8 @@ def examine(artifacts: Artifacts, accelerator: str) -> list[Check]:
         "cache": lambda: _cache(artifacts.settings.cache_dir),
         "accelerator": lambda: _accelerator(artifacts, accelerator),
     }
+    if guests := kept.living():
+        looks["kept guests"] = lambda: Check("kept guests", ok=True, seen=_kept(guests))
     for name, look in looks.items():
         try:
             checks.append(look())

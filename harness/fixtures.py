@@ -20,7 +20,7 @@ from harness.qtest import Cryptodev, QtestMachine
 from harness.qtest.stateful import search
 from harness.qtest.trace import Setup
 from harness.sut import programs as public_programs
-from harness.sut.conversation import chat_between_guests, guest_chat
+from harness.sut.conversation import HostTerminal, chat_between_guests, guest_chat
 from harness.sut.conversation import host_to_guest_chat as talk_from_host
 from harness.sut.wire import GuestWire
 
@@ -327,6 +327,22 @@ def inner_run(tmp_path: Path, artifacts: Artifacts) -> Iterator[Callable[..., in
             run = inner.InnerRun(folder, source, [*cache, *options], prefix)
             stack.callback(run.end)
             return run
+
+        yield start
+
+
+@pytest.fixture
+def inner_terminal(tmp_path: Path, artifacts: Artifacts) -> Iterator[Callable[..., HostTerminal]]:
+    """Return a function that does what ``inner_run`` does on a terminal: a pexpect object."""
+    with ExitStack() as stack:
+
+        def start(source: str, *options: str) -> HostTerminal:
+            folder = Path(mkdtemp(dir=tmp_path))
+            words = [f"--cache-dir={artifacts.settings.cache_dir}", "--color=no", *options]
+            terminal = HostTerminal(inner.inner_command(folder, source, words))
+            stack.callback(terminal.close, force=True)
+            terminal.timeout = inner.TERMINAL_SECONDS
+            return terminal
 
         yield start
 

@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
     from harness.machine import VirtualMachine
     from harness.room import Room
+    from harness.sut.bundled import SystemUnderTest
 
 BY_HAND = "--by-hand"
 KEPT_SECTION = "kept guest"
 WAIT = "wait"
 _INTO = pytest.StashKey["Into"]()
+# The fixtures of a test may have a chat at the usual one already.
+_FREE_PORT = 35100
 # How a test asks for guests in its body.
 _SOME_GUESTS = re.compile(r"\bvms\((\d+)\)")
 
@@ -297,24 +300,26 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         if not into.machines:
             _more_guests(pyfuncitem, room, stack)
         with into.terminal():
-            _say(shown(pyfuncitem))
+            _say(shown(pyfuncitem, plugin.system_under_test(pyfuncitem.config)))
+            for machine in into.machines:
+                _say(f"{visit.described(machine)}, from another terminal:\n{machine.visitor.way().line}")
             visit.visit(into.machines, _say, _ask)
-    return True
+    pytest.skip("it was gone through by hand")
 
 
 def _more_guests(item: pytest.Function, room: Room, stack: ExitStack) -> None:
     """Bring up the guests that a test asks for in its body."""
     several = _SOME_GUESTS.search(inspect.getsource(item.function))
     if several and "vms" in item.funcargs:
-        begin: Callable[[int], object] = item.funcargs["vms"]
+        begin: Any = item.funcargs["vms"]
         begin(int(several[1]))
         return
     marker = item.get_closest_marker("machine")
     stack.enter_context(room.fresh(**(marker.kwargs if marker else {})))
 
 
-def shown(item: pytest.Function) -> str:
-    """Return a test as one goes through it by hand: what it says of itself, its steps, and its values."""
+def shown(item: pytest.Function, system: SystemUnderTest) -> str:
+    """Return a test as one goes through it by hand: its words, steps and values, and what is there."""
     source, first = inspect.getsourcelines(item.function)
     width = shutil.get_terminal_size().columns - 1
     rule = "-" * min(width, 100)
@@ -327,7 +332,11 @@ def shown(item: pytest.Function) -> str:
         *textwrap.dedent("".join(source)).rstrip().splitlines(),
         *(["with:", *values] if values else []),
         rule,
-        "the guest is where this test begins",
+        "in the guest, where this test begins:",
+        f"  the device        {system.node} (module {system.module})",
+        "  one call a line   cryptoctl; each answer is a line",
+        f"  the chat          {system.chat_server(port=_FREE_PORT)}",
+        f"                    {system.chat_client(port=_FREE_PORT)}",
     ]
     return "\n".join(lines)
 
