@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -141,13 +140,12 @@ class Room:
 
     def ready(self, **wishes: Any) -> Snapshot:
         """Return the snapshot that fresh guests of this machine come from; it is made if it is missing."""
-        config = self.config(**wishes)
+        # Nobody is to enter it.
+        config = self.config(entrances=NO_ENTRANCES, **wishes)
 
         def make(folder: Path) -> None:
             # What its kernel reported would be in every guest, and in no guest's log.
-            # Nobody is to enter it.
-            shut = dataclasses.replace(config, entrances=NO_ENTRANCES)
-            with self._watched(VirtualMachine(shut), bool, alone=True) as machine:
+            with self._watched(VirtualMachine(config), bool, alone=True) as machine:
                 saved = save_at_rest(machine, folder)
             give_back(saved)
 
