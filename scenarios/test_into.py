@@ -25,7 +25,8 @@ def own_runtime(monkeypatch, harness_command):
     with TemporaryDirectory(prefix="into-") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield Path(folder)
-        harness_command("kept", "--end", "all")
+        if any(Path(folder).rglob("kept.json")):
+            harness_command("kept", "--end", "all")
         assert list(Path(folder).rglob("run-*")) == []
 
 
@@ -109,6 +110,28 @@ def test_what_is_left_of_a_guest_that_has_died(inner_terminal):
     run.sendline()
     assert run.exit_status() == 1
     assert not log.exists()
+
+
+def test_what_is_left_of_a_guest_that_hangs(inner_terminal):
+    """A guest that answers neither SSH nor on its serial port: the person is told what QEMU still knows."""
+    run = inner_terminal(
+        """
+        def test_hangs(vm):
+            vm.succeed("true")
+            vm.qmp.execute("stop")
+            assert False
+        """,
+        "--shell-on-failure",
+    )
+    run.expect_exact("it cannot be entered by SSH")
+    run.expect_exact("its serial shell does not answer")
+    run.expect(r"its kernel log: +\S+\r\n")
+    run.expect(r"QEMU says of it: +paused\r\n")
+    run.expect(r"QEMU's monitor \(QMP\): +(\S+)\r\n")
+    assert Path(run.match[1]).is_socket()
+    run.expect_exact("press Enter")
+    run.sendline()
+    assert run.exit_status() == 1
 
 
 def test_one_of_two_guests(inner_terminal):

@@ -89,10 +89,18 @@ def _left_to_see(machine: VirtualMachine, say: Callable[[str], None], ask: Calla
     say(f"its kernel log:        {machine.run_directory / 'kernel.log'}")
     say(f"QEMU's own words:      {machine.run_directory / 'qemu.log'}")
     if machine.alive:
+        say(f"QEMU says of it:       {_status(machine)}")
         say(f"QEMU's monitor (QMP):  {machine.run_directory / MONITOR}")
         if (machine.run_directory / SERIAL).exists():
             say(f"its serial shell:      {machine.run_directory / SERIAL}")
     ask("they are gone when the run goes on: press Enter for that ")
+
+
+def _status(machine: VirtualMachine) -> str:
+    try:
+        return machine.visitor.status()
+    except HarnessError as error:
+        return f"nothing ({error.seen})"
 
 
 def _interact(dialogue: Dialogue) -> None:

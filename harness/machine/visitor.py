@@ -69,20 +69,19 @@ class Way:
 class Visitor:
     """Comes in by the second monitor of a guest's QEMU; what broke the harness's connections is not asked."""
 
-    def __init__(self, folder: Path, identity: Identity, key: Path, *, scale: float, pid: int) -> None:
+    def __init__(self, folder: Path, identity: Identity, key: Path, *, scale: float) -> None:
         """Prepare to enter the guest whose run directory is ``folder``.
 
         Args:
             folder: where the monitor's socket is.
             identity: who the guest is.
             key: the file of the private key that opens it.
-            scale: factor on every time-out.
-            pid: the process number of its QEMU.
+            scale: factor on every time-out of the guest's; QEMU itself answers at once, or never.
         """
         self._folder, self._identity, self._key = folder, identity, key
         self._lifeline = Lifeline()
         self._deadlines = Deadlines(scale)
-        self._deadlines.follow(pid)
+        self._monitors = Deadlines()
 
     @contextlib.contextmanager
     def monitor(self) -> Iterator[Qmp]:
@@ -93,11 +92,20 @@ class Visitor:
         """
         connection = _connected(self._folder / MONITOR, "QEMU's second monitor")
         with contextlib.closing(connection):
-            qmp = Qmp(connection, deadlines=self._deadlines, lifeline=self._lifeline)
+            qmp = Qmp(connection, deadlines=self._monitors, lifeline=self._lifeline)
             try:
                 yield qmp
             finally:
                 qmp.close()
+
+    def status(self) -> str:
+        """Return in one word what QEMU says of the guest: running, paused, internal-error...
+
+        Raises:
+            HarnessError: QEMU has ended, or does not answer.
+        """
+        with self.monitor() as qmp:
+            return str(qmp.execute("query-status")["status"])
 
     def way(self) -> Way:
         """Return how the guest is reached by ssh; writes the file with its host key.

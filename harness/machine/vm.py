@@ -257,7 +257,7 @@ class VirtualMachine(RunsPrograms):
     def visitor(self) -> Visitor:
         """The way in for a person; the guest has one if ``config.entrances`` says so."""
         key, scale = self.config.ssh_key.private, self.deadlines.scale
-        return Visitor(self.run_directory, self.identity, key, scale=scale, pid=self.pid)
+        return Visitor(self.run_directory, self.identity, key, scale=scale)
 
     @property
     def address(self) -> str:

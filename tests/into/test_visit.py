@@ -48,6 +48,9 @@ class _Visitor:
 
         return SimpleNamespace(terminal=terminal, close=self.inside.close)
 
+    def status(self) -> str:
+        return "paused"
+
     def serial(self) -> _Terminal:
         if not self._serial:
             raise MachineError("asking for a prompt", "it did not come")
@@ -96,6 +99,7 @@ def test_what_is_left_to_see(tmp_path: Path, alive: bool) -> None:
     assert str(tmp_path / "kernel.log") in text
     assert "the last words" in text
     assert (str(tmp_path / MONITOR) in text) == alive
+    assert ("paused" in text) == alive
     assert ("its QEMU has ended" in text) != alive
     assert len(asked) == 1
 
