@@ -22,6 +22,7 @@ from harness.reference.chat import FAREWELL
 from harness.room import Care, Room, prove_accelerator
 from harness.sut import manifest, mutants
 from harness.sut.bundled import OurGuests
+from harness.sut.chat_spec import Where
 from harness.sut.foreign import Guests
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ def shell(options: argparse.Namespace, artifacts: Artifacts) -> int:
     """Give the person a guest, or a chat; returns the exit code."""
     scale = options.timeout_scale or timeout_scale()
     file = manifest.load(options.sut) if options.sut else None
+    if options.chat and file and file.chat and file.chat.where is Where.HOST:
+        from harness.into.chat import open_chat_on_host  # noqa: PLC0415 -- it loads what only it needs
+
+        open_chat_on_host(file.chat, artifacts.devcrypto().environment)
+        return 0
     # A device that is not ours has nothing to do with the accelerator.
     wishes = {} if file is None else {"devices": ()}
     proof = prove_accelerator(artifacts, requested_accelerator(options.accel), scale, **wishes)
@@ -105,7 +111,7 @@ def shell(options: argparse.Namespace, artifacts: Artifacts) -> int:
     care = Care(entrances, gdb.KERNEL_ARGS if options.gdb else ())
     room = Room(artifacts, proof, scale, guests, care)
     if options.chat:
-        from harness.into.chat import open_chat  # noqa: PLC0415 -- it loads what only it needs
+        from harness.into.chat import open_chat  # noqa: PLC0415 -- as above
 
         chat = file.chat if file else None
         open_chat(room, guests.system, chat, FAREWELL, guests=GUESTS[options.chat])

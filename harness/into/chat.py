@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from harness.errors import SetupError
+import psutil
+
+from harness.errors import MachineError
 from harness.into.panes import Pane, panes
 from harness.reference.chat import PORT
 from harness.sut import chat_build, foreign_chat
-from harness.sut.chat_spec import Where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from harness.machine import VirtualMachine
     from harness.room import Room
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from harness.sut.chat_spec import ChatSpec
 
 LOOPBACK = "127.0.0.1"
+HOST_DEVICE = "/dev/crypto"
 _LISTEN_SECONDS = 15.0
+_LOOK_SECONDS = 0.05
 # TCP_LISTEN of the kernel's include/net/tcp_states.h, as /proc/net/tcp has it.
 _LISTENING = "0A"
 
@@ -59,16 +63,11 @@ def bundled_ends(system: SystemUnderTest, farewell: str) -> Ends:
 
 
 def foreign_ends(spec: ChatSpec, folder: Path, device: str) -> Ends:
-    """Compile somebody else's chat into an empty folder, and return its ends.
+    """Compile somebody else's chat into an empty folder, and return its ends in a guest.
 
     Raises:
-        SetupError: its programs run on the host, where no guest is needed.
         DoesNotBuildError: a source does not compile.
     """
-    if spec.where is Where.HOST:
-        raise SetupError(
-            "opening the chat in a guest", f"{spec.name} runs on the host", 'say where = "guest"'
-        )
     programs = chat_build.build(spec, folder)
 
     def command(name: str, host: str) -> str:
@@ -121,6 +120,49 @@ def open_chat(
         server.succeed(_listens(ends.port), timeout=_LISTEN_SECONDS)
         window.add(Pane(_title("client", client), _in_guest(client, ends.client(host))))
         window.show()
+
+
+def open_chat_on_host(spec: ChatSpec, environment: Callable[[Path], Mapping[str, str]]) -> None:
+    """Show somebody else's chat that runs on the host, where our library plays /dev/crypto.
+
+    Args:
+        spec: the chat.
+        environment: what its programs are started with, given the library that moves their ports.
+
+    Raises:
+        HarnessError: a program does not compile, or its server does not listen.
+    """
+    with TemporaryDirectory(prefix="chat-") as name, ExitStack() as stack:
+        folder = Path(name)
+        (folder / "programs").mkdir()
+        programs = chat_build.build(spec, folder / "programs")
+
+        def command(end: str, **more: str) -> list[str]:
+            program = str(programs.end(end) or spec.end(end).command[0])
+            words = spec.end(end).started(program, host=LOOPBACK, port=spec.port, device=HOST_DEVICE)
+            variables = {**environment(programs.shim), **more}
+            return ["env", *(f"{key}={value}" for key, value in variables.items()), *words]
+
+        window = stack.enter_context(panes(folder, f"{spec.farewell}: the end of the chat"))
+        # The port that it asks for may be somebody's.
+        window.add(Pane("server", command("server", CHATSHIM_BIND="0")))
+        port = _listening_port(window.pid)
+        window.add(Pane("client", command("client", CHATSHIM_CONNECT=str(port))))
+        window.show()
+
+
+def _listening_port(pid: int) -> int:
+    """Wait until a process or one of its children listens; return where."""
+    deadline = time.monotonic() + _LISTEN_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            for each in (process, *process.children(recursive=True)):
+                for one in each.net_connections("tcp"):
+                    if one.status == psutil.CONN_LISTEN:
+                        return int(one.laddr.port)
+        time.sleep(_LOOK_SECONDS)
+    raise MachineError("waiting for the chat's server to listen", f"it did not in {_LISTEN_SECONDS:.0f} s")
 
 
 def _title(end: str, machine: VirtualMachine) -> str:

@@ -98,6 +98,11 @@ class Panes:
         self._command("select-pane", "-T", pane.title)
         self._command("select-layout", "even-horizontal")
 
+    @property
+    def pid(self) -> int:
+        """The process number of what was started last."""
+        return int(self._command("display-message", "-p", "#{pane_pid}"))
+
     def show(self) -> None:
         """Let the person in; returns when they leave, or when all programs have ended."""
         subprocess.run([*self._tmux, "attach-session", "-t", "harness"], check=False, env=self._environment)
@@ -123,7 +128,7 @@ class Panes:
             subprocess.run(asked, check=False, capture_output=True, timeout=_COMMAND_SECONDS).returncode == 0
         )
 
-    def _command(self, *words: str) -> None:
+    def _command(self, *words: str) -> str:
         done = subprocess.run(
             [*self._tmux, *words],
             check=False,
@@ -134,6 +139,7 @@ class Panes:
         )
         if done.returncode:
             raise SetupError(f"asking tmux to {words[0]}", done.stderr.strip() or f"status {done.returncode}")
+        return done.stdout
 
 
 @contextmanager
