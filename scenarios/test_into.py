@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 PROMPT = "guest# "
+FOREIGN = Path(__file__).resolve().parents[1] / "tests" / "foreign"
 LEAVE = "\x1d"  # Ctrl-]
 
 
@@ -317,6 +318,16 @@ def test_a_chat_side_by_side(screens, own_runtime, guests):
     screen("send-keys", "C-b", "d")
     screen.shows("status 0")
     assert not list(own_runtime.rglob("run-*"))
+
+
+def test_a_chat_of_somebody_else(screens):
+    """The chat that a manifest names is held on the host, if it says so; no guest is needed."""
+    screen = screens("shell", "--chat", "--sut", str(FOREIGN / "chat-plain" / "encrypted.toml"))
+    screen.shows(r">.*\S+>")
+    screen.type("hello")
+    screen.shows("< hello")
+    screen("send-keys", "C-b", "d")
+    screen.shows("status 0")
 
 
 def test_a_chat_needs_a_terminal(harness_command):
