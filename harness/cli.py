@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from harness import arguments, doctor
+from harness import arguments, doctor, into_commands
 from harness.artifacts import (
+    ALL_OURS,
     GENERIC_PACKAGE,
     NOTHING,
     Artifacts,
@@ -33,9 +33,7 @@ from harness.mutants.scenarios import Runner
 from harness.pytests import passed_on
 from harness.qtest.finding import Finding
 from harness.qtest.player import replay
-from harness.qtest.trace import Trace, TraceError
-from harness.room import Room, prove_accelerator
-from harness.sut import looking, mutants
+from harness.sut import looking, manifest, mutants, selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,14 +80,16 @@ def _parser() -> argparse.ArgumentParser:
         choices=["qemu", "kernel", "guest", "image"],
         help="only this and what it needs",
     )
-    add("shell", _shell, "a guest with the device and the driver in this terminal", guest)
+    text = "a guest with the device and the driver in this terminal"
+    into_commands.add_shell(add("shell", _shell, text, guest))
+    into_commands.add_kept(
+        add("kept", into_commands.kept_guests, "the guests that pytest --keep has left up")
+    )
     faulty = argparse.ArgumentParser(add_help=False)
     text = "put a fault into the device, to see it found"
     faulty.add_argument("--mutant", type=mutants.device_option, metavar="NAME", help=text)
-    again = add(
-        "replay", _replay, "play a trace on a device without a guest, beside the model", scale, faulty
-    )
-    again.add_argument("file", type=Path, metavar="FILE", help="the trace; '-' reads standard input")
+    text = "play a trace on a device without a guest, beside the model; or go through a test by hand"
+    into_commands.add_replay(add("replay", _replay, text, guest))
     text = "play hostile requests on the device, and hold every byte of it against the model"
     fuzz_arguments.add_to(add("fuzz", _fuzz, text, scale, faulty))
     text = "put one fault after the other into each part, and see which scenario catches it"
@@ -146,9 +146,10 @@ def _artifacts(options: argparse.Namespace, kernel: str | None = None) -> Artifa
         flavour=options.flavour,
         kernel=options.kernel,
     )
-    mutant = getattr(options, "mutant", None)
+    mutant, sut = getattr(options, "mutant", None), getattr(options, "sut", None)
     changes = mutant.changes() if mutant else NOTHING
-    return Artifacts(settings, Progress(), changes=changes, kernel=kernel)
+    not_ours = selection.not_ours(manifest.load(sut)) if sut else ALL_OURS
+    return Artifacts(settings, Progress(), changes=changes, kernel=kernel, not_ours=not_ours)
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -191,26 +192,18 @@ def _told(built: object) -> str:
 
 
 def _shell(options: argparse.Namespace) -> int:
-    artifacts = _artifacts(options)
-    scale = options.timeout_scale or timeout_scale()
-    proof = prove_accelerator(artifacts, requested_accelerator(options.accel), scale)
-    print(f"accelerator: {proof.reason}")
-    with Room(artifacts, proof, scale).fresh() as machine:
-        print("a guest with /dev/cryptodev0; leave it with Ctrl-]")
-        size = shutil.get_terminal_size()
-        with machine.terminal("sh -l", columns=size.columns, rows=size.lines) as terminal:
-            terminal.interact()
-    return 0
+    into_commands.refuse_misuse(options)
+    return into_commands.shell(options, _artifacts(options))
 
 
 def _replay(options: argparse.Namespace) -> int:
-    name = "standard input" if str(options.file) == "-" else str(options.file)
+    if into_commands.is_test(options.file):
+        return into_commands.replay_test(options)
+    into_commands.refuse_misuse(options)
     try:
-        text = sys.stdin.read() if str(options.file) == "-" else options.file.read_text()
-        trace = Trace.parse(text)
-    except (OSError, UnicodeDecodeError, TraceError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        print(f"harness: {name}: {reason}", file=sys.stderr)
+        trace = into_commands.trace_of(options.file)
+    except SetupError as error:
+        print(f"harness: {error.seen}", file=sys.stderr)
         return MISUSED
     try:
         replay(trace, _artifacts(options).qemu(), timeout_scale=options.timeout_scale or timeout_scale())

@@ -21,9 +21,8 @@ from harness.qtest import Cryptodev, QtestMachine
 from harness.qtest.stateful import search
 from harness.qtest.trace import Setup
 from harness.report import run as report
-from harness.room import Room
 from harness.sut import programs as public_programs
-from harness.sut.conversation import chat_between_guests, guest_chat
+from harness.sut.conversation import HostTerminal, chat_between_guests, guest_chat
 from harness.sut.conversation import host_to_guest_chat as talk_from_host
 from harness.sut.wire import GuestWire
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from harness.artifacts import Artifacts, Devcrypto, Programs
     from harness.machine import Proof, VirtualMachine
     from harness.machine.lan import Lan
+    from harness.room import Room
     from harness.sut.bundled import SystemUnderTest
     from harness.sut.chat import Chat
     from harness.sut.cryptoctl import Cryptoctl
@@ -127,13 +127,13 @@ def proof(pytestconfig: pytest.Config) -> Proof:
 
 
 @pytest.fixture(scope="session")
-def room(artifacts: Artifacts, proof: Proof, pytestconfig: pytest.Config) -> Room:
+def room(pytestconfig: pytest.Config) -> Room:
     """Return where this run's guests come from."""
     run = report.of(pytestconfig)
     with plugin.skipped_unless_built():
-        guests = plugin.guests_of(pytestconfig)
-        run.header = run.header or tuple(plugin.stood_on(pytestconfig, proof))
-        return Room(artifacts, proof, pytestconfig.stash[plugin.SCALE], guests, run.guests)
+        pytestconfig.stash[plugin.ROOM] = room = plugin.room_of(pytestconfig)
+        run.header = run.header or tuple(plugin.stood_on(pytestconfig, plugin.proof_of(pytestconfig)))
+    return room
 
 
 def _wishes(request: pytest.FixtureRequest) -> dict[str, Any]:
@@ -332,6 +332,22 @@ def inner_run(tmp_path: Path, artifacts: Artifacts) -> Iterator[Callable[..., in
             run = inner.InnerRun(folder, source, [*cache, *options], prefix)
             stack.callback(run.end)
             return run
+
+        yield start
+
+
+@pytest.fixture
+def inner_terminal(tmp_path: Path, artifacts: Artifacts) -> Iterator[Callable[..., HostTerminal]]:
+    """Return a function that does what ``inner_run`` does on a terminal: a pexpect object."""
+    with ExitStack() as stack:
+
+        def start(source: str, *options: str) -> HostTerminal:
+            folder = Path(mkdtemp(dir=tmp_path))
+            words = [f"--cache-dir={artifacts.settings.cache_dir}", "--color=no", *options]
+            terminal = HostTerminal(inner.inner_command(folder, source, words))
+            stack.callback(terminal.close, force=True)
+            terminal.timeout = inner.TERMINAL_SECONDS
+            return terminal
 
         yield start
 

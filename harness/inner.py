@@ -19,6 +19,43 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+TERMINAL_SECONDS = 90
+"""How long a person would wait for anything on the terminal of an inner run."""
+
+
+def inner_command(folder: Path, source: str, options: Sequence[str]) -> list[str]:
+    """Write a test file into ``folder``; return the command that runs it, with our plugin alone."""
+    test = folder / "test_inner.py"
+    test.write_text(textwrap.dedent(source))
+    return [
+        # Whoever runs us in the background may have had Ctrl-C ignored; the inner run is to be interrupted.
+        "env",
+        "--default-signal=INT",
+        f"--chdir={folder}",
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "harness.plugin",
+        "-p",
+        "no:cacheprovider",
+        # The tests of an inner run are one story, told in order.
+        "-p",
+        "no:randomly",
+        "-c",
+        "/dev/null",
+        "--rootdir",
+        str(folder),
+        "-v",
+        "-o",
+        "junit_duration_report=call",
+        "-o",
+        "timeout=300",
+        f"--junitxml={folder / 'report.xml'}",
+        *options,
+        str(test),
+    ]
+
 
 class InnerRun:
     """``pytest`` on a source text, in a process of its own, with the harness's plugin and nothing else."""
@@ -27,35 +64,13 @@ class InnerRun:
         """Start the run; ``folder`` takes the test file and the log, ``prefix`` is a command that runs it."""
         self._folder = folder
         self._log = folder / "output.txt"
-        test = folder / "test_inner.py"
-        test.write_text(textwrap.dedent(source))
-        # Whoever runs us in the background may have had Ctrl-C ignored; the inner run is to be interrupted.
-        command = [
-            *prefix,
-            "env",
-            "--default-signal=INT",
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "harness.plugin",
-            "-p",
-            "no:cacheprovider",
-            # The tests of an inner run are one story, told in order.
-            "-p",
-            "no:randomly",
-            "-c",
-            "/dev/null",
-        ]
-        command += ["--rootdir", str(folder), "-v", "-o", "junit_duration_report=call", "-o", "timeout=300"]
-        command += [f"--junitxml={folder / 'report.xml'}", *options, str(test)]
+        command = [*prefix, *inner_command(folder, source, options)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd=folder,
                 start_new_session=True,
             )
 

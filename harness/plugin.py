@@ -27,7 +27,7 @@ from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
 from harness.pytests import place_of
 from harness.report import run as report
-from harness.room import Room, prove_accelerator
+from harness.room import NO_CARE, Care, Room, prove_accelerator
 from harness.sut import mutants, selection
 from harness.sut.bundled import OurGuests, SystemUnderTest
 from harness.sut.chat_spec import BUNDLED_CHAT, ChatSpec
@@ -43,6 +43,7 @@ pytest_plugins = (
     "harness.fixtures",
     "harness.chat_fixtures",
     "harness.foreign_fixtures",
+    "harness.into_plugin",
     "harness.gateways",
     "harness.kernel_reports",
     "harness.report.collector",
@@ -58,6 +59,10 @@ PROGRAMS = pytest.StashKey[list[Path]]()
 """The user's own programs for /dev/crypto."""
 CHAT = pytest.StashKey[ChatSpec]()
 """The chat under test."""
+CARE = pytest.StashKey[Care]()
+"""What a person wants of the run's guests."""
+ROOM = pytest.StashKey[Room]()
+"""Where the run's guests are, as soon as a test has asked for one."""
 TOLD = pytest.StashKey[HarnessError]()
 """The error of a test whose failure has already been told as one of the machine's."""
 
@@ -162,6 +167,18 @@ def proof_of(config: pytest.Config) -> Proof:
             config.stash[ARTIFACTS], request, config.stash[SCALE], **wishes
         )
     return config.stash[PROOF]
+
+
+def room_of(config: pytest.Config) -> Room:
+    """Return where guests of this run come from.
+
+    Raises:
+        HarnessError: something does not build, or the accelerator that was asked for does not work.
+    """
+    care, scale, audience = config.stash.get(CARE, NO_CARE), config.stash[SCALE], report.of(config).guests
+    return Room(
+        config.stash[ARTIFACTS], proof_of(config), scale, guests_of(config), audience=audience, care=care
+    )
 
 
 def guests_of(config: pytest.Config) -> OurGuests | Guests:
@@ -272,8 +289,7 @@ def _header(config: pytest.Config, wanted: frozenset[str]) -> list[str]:
         artifacts.qemu()
     if wanted & NEEDS_GUEST:
         proof = proof_of(config)
-        guests = guests_of(config)
-        Room(artifacts, proof, config.stash[SCALE], guests).ready()
+        room_of(config).ready()
         lines += stood_on(config, proof)
     elif wanted & (NEEDS_PROGRAMS | NEEDS_QEMU):
         lines.append(f"cache: {artifacts.settings.cache_dir}")

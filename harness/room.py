@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -12,6 +13,7 @@ from weakref import WeakKeyDictionary
 from harness.artifacts import KernelKind
 from harness.errors import GuestPanicError, QemuExitError
 from harness.machine import MEMORY_MIB, Accelerator, MachineConfig, VirtualMachine, choose_accelerator
+from harness.machine.entrances import NO_ENTRANCES, Entrances
 from harness.machine.lan import Lan
 from harness.machine.ready import give_back, save_at_rest
 from harness.machine.snapshot import Snapshot, machine_key
@@ -65,6 +67,36 @@ def prove_accelerator(artifacts: Artifacts, request: str, timeout_scale: float =
 READY = "the guest that others are restored from"
 
 
+def _greet_nobody(machine: VirtualMachine) -> None:
+    """Say nothing."""
+
+
+def _linger_nowhere(machine: VirtualMachine, end: Callable[[], None]) -> bool:  # noqa: ARG001
+    """Let every guest end in its time."""
+    return False
+
+
+@dataclass(frozen=True)
+class Care:
+    """What a person wants of a run's guests, besides what tests want of them.
+
+    Attributes:
+        entrances: what each has for a person to come in.
+        kernel_args: what each is told besides.
+        greet: called with each guest when it is there.
+        lingers: called with each guest whose user failed, and with what ends it: returns whether it sees to
+            that itself, later.
+    """
+
+    entrances: Entrances = NO_ENTRANCES
+    kernel_args: tuple[str, ...] = ()
+    greet: Callable[[VirtualMachine], None] = _greet_nobody
+    lingers: Callable[[VirtualMachine, Callable[[], None]], bool] = _linger_nowhere
+
+
+NO_CARE = Care()
+
+
 class Room:
     """Brings guests to life and ends them.
 
@@ -81,12 +113,14 @@ class Room:
         timeout_scale: float = 1.0,
         guests: OurGuests | Guests | None = None,
         audience: Audience | None = None,
+        care: Care = NO_CARE,
     ) -> None:
         """Make a room whose guests run what ``artifacts`` builds on the accelerator of ``proof``.
 
         ``guests`` gives them what is under test; what the artifacts have of ours without it.  ``audience``
-        hears of each of them.
+        hears of each of them, ``care`` is what a person wants of them.
         """
+        self._care = care
         self._artifacts = artifacts
         self._guests, self._audience = guests, audience
         self._proof = proof
@@ -95,6 +129,11 @@ class Room:
         self._crashes: WeakKeyDictionary[VirtualMachine, tuple[Crash, ...]] = WeakKeyDictionary()
         self._excuses: list[Excuse] = []
         self._prepared = False
+
+    @property
+    def machines(self) -> tuple[VirtualMachine, ...]:
+        """The guests that are there now, the oldest first."""
+        return tuple(self._oracles)
 
     @property
     def guests(self) -> OurGuests | Guests:
@@ -110,18 +149,20 @@ class Room:
             booted: whether it is to be booted for its user, and not restored.
             wishes: fields of the machine's configuration, and ``smap``.
         """
-        told = self.guests.machine(wishes, booted=booted)
+        told = {"entrances": self._care.entrances, **self.guests.machine(wishes, booted=booted)}
+        told["kernel_args"] = (*told.get("kernel_args", ()), *self._care.kernel_args)
         return machine_config(
             self._artifacts, accelerator=self._proof.accelerator, timeout_scale=self._scale, **told
         )
 
     def ready(self, **wishes: Any) -> Snapshot:
         """Return the snapshot that fresh guests of this machine come from; it is made if it is missing."""
-        config = self.config(**wishes)
+        # Nobody is to enter it.
+        config = self.config(entrances=NO_ENTRANCES, **wishes)
 
         def make(folder: Path) -> None:
             # What its kernel reported would be in every guest, and in no guest's log.
-            with self._watched(VirtualMachine(config), bool, READY) as machine:
+            with self._watched(VirtualMachine(config), bool, READY, alone=True) as machine:
                 saved = save_at_rest(machine, folder)
             give_back(saved)
 
@@ -133,6 +174,7 @@ class Room:
         config = self.config(booted=True, **wishes)
         with self._watched(VirtualMachine(config), told) as machine:
             self._give(machine.boot(), wishes, booted=True)
+            self._care.greet(machine)
             yield machine
             self._search(machine, told)
 
@@ -152,6 +194,7 @@ class Room:
         snapshot = self.ready(lan=lan is not None, **wishes)
         with self._watched(VirtualMachine(config, identity=identity, cable=cable), told) as machine:
             self._give(machine.restore(snapshot), wishes, booted=False)
+            self._care.greet(machine)
             yield machine
             self._search(machine, told)
 
@@ -161,7 +204,9 @@ class Room:
     ) -> Iterator[VirtualMachine]:
         """Restore a guest from a snapshot of the user's own and end it afterwards."""
         with self._watched(VirtualMachine(self.config(**wishes)), told) as machine:
-            yield machine.restore(snapshot)
+            machine.restore(snapshot)
+            self._care.greet(machine)
+            yield machine
             self._search(machine, told)
 
     def network(self) -> Lan:
@@ -227,15 +272,26 @@ class Room:
 
     @contextmanager
     def _watched(
-        self, machine: VirtualMachine, told: Callable[[], object], name: str = ""
+        self, machine: VirtualMachine, told: Callable[[], object], name: str = "", *, alone: bool = False
     ) -> Iterator[VirtualMachine]:
-        """Watch a guest from its first byte to its last; a report calls it ``name``, or by a number."""
+        """Watch a guest from its first byte to its last; a report calls it ``name``, or by a number.
+
+        One that is left ``alone`` never lingers.
+        """
         explainer = Explainer(machine.identity.hostname, lambda: self._symbols, partial(_doing, machine))
         oracle = KernelLogOracle(machine, explainer)
         self._oracles[machine] = oracle
         self._prepare(explainer)
         if self._audience is not None:
             self._audience.enters(machine, name)
+
+        def end() -> None:
+            machine.close()
+            self._crashes[machine] = oracle.crashes
+            oracle.close()
+            self._oracles.pop(machine, None)
+
+        lingers = False
         with ExitStack() as excuses:
             for excuse in self._excuses:
                 excuses.enter_context(oracle.excuse(excuse))
@@ -244,14 +300,17 @@ class Room:
                 # A command that failed for what the kernel reported has not told that.
                 if not isinstance(told(), GuestPanicError | QemuExitError):
                     oracle.verdict()
+            except (GeneratorExit, KeyboardInterrupt):
+                raise
+            except BaseException:
+                lingers = not alone and self._care.lingers(machine, end)
+                raise
             finally:
                 if self._audience is not None:
                     # What is to be seen of it, as long as there is something to see.
                     self._audience.leaves(machine, oracle.crashes)
-                machine.close()
-                self._crashes[machine] = oracle.crashes
-                oracle.close()
-                del self._oracles[machine]
+                if not lingers:
+                    end()
 
     def _prepare(self, explainer: Explainer) -> None:
         """Read what a report will need, beside the first guest's start: a test is to fail in a moment."""

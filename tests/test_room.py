@@ -83,3 +83,23 @@ def test_a_guest_whose_kernel_reported_something_is_not(
     monkeypatch.setattr(Machine, "says", OOPS)
     with pytest.raises(GuestPanicError, match="unable to handle page fault"):
         made()
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_guest_whose_user_failed_lingers_if_somebody_wants_it(wanted: bool) -> None:
+    artifacts: Any = SimpleNamespace(replaced=lambda: Replaced(None, None))
+    ends: list[Callable[[], None]] = []
+
+    def lingers(_: object, end: Callable[[], None]) -> bool:
+        ends.append(end)
+        return wanted
+
+    guests = room.Room(artifacts, Proof(Accelerator.TCG, "a test"), care=room.Care(lingers=lingers))
+    machine: Any = Machine(None)
+    with pytest.raises(AssertionError), guests._watched(machine, bool):
+        raise AssertionError
+    assert guests.machines == ((machine,) if wanted else ())
+    assert machine.kernel_log.closed != wanted
+    ends[0]()
+    assert guests.machines == ()
+    assert machine.kernel_log.closed

@@ -16,7 +16,7 @@ from harness.artifacts.cache import Recipe
 from harness.artifacts.compile import INSTALL_CURE, compiler_version
 from harness.artifacts.debian import GoneError
 from harness.artifacts.digest import file_digest, key_of
-from harness.artifacts.kernel import Kernel
+from harness.artifacts.kernel import VMLINUX, Kernel
 from harness.artifacts.process import Job, run
 from harness.artifacts.settings import source_folder
 from harness.artifacts.storage import locked, remove
@@ -208,6 +208,8 @@ def _keep(tree: Path, staging: Path) -> None:
     release = (tree / "include" / "config" / "kernel.release").read_text().strip()
     (staging / "release").write_text(release)
     shutil.copy2(tree / "arch" / ARCHITECTURE / "boot" / "bzImage", staging / "vmlinuz")
+    # For a debugger; an entry that was made without it is as good for everybody else.
+    shutil.copy2(tree / VMLINUX, staging / VMLINUX)
     modules = staging / "lib" / "modules" / release
     modules.mkdir(parents=True)
     shutil.copy2(tree / "modules.builtin", modules)

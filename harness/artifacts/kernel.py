@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "linux-image-cloud-amd64"
 GENERIC_PACKAGE = "linux-image-amd64"
+VMLINUX = "vmlinux"
 LAYOUT = "2"  # goes up when the layout of the entries changes
 
 
@@ -49,6 +50,12 @@ class Kernel:
     headers: Path
     identity: str
     module_options: tuple[str, ...] = ()
+
+    @property
+    def symbols(self) -> Path | None:
+        """The kernel as a debugger wants it; None where it was not kept."""
+        path = self.modules / VMLINUX
+        return path if path.is_file() else None
 
 
 class KernelBuilder:

@@ -15,6 +15,8 @@ from harness.doctor.orphans import Leftovers
 from harness.doctor.packages import install_line, install_packages, missing_packages
 from harness.doctor.surroundings import Surroundings
 from harness.errors import HarnessError
+from harness.into import kept
+from harness.machine.rundir import runtime_root
 from harness.room import prove_accelerator
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.artifacts import Artifacts
+    from harness.into.kept import KeptGuest
+
+KEPT = "kept guests"
 
 
 def examine(
@@ -79,7 +84,14 @@ def examine(
             kvm.NAME: lambda: kvm.device(here, accelerator),
             kvm.PROOF: lambda: kvm.accelerator(accelerator, prove),
         }
+        if guests := kept.living(runtime_root(here.variables)):
+            looks[KEPT] = lambda: good(KEPT, _kept(guests))
         return [_guarded(name, look) for name, look in looks.items()]
+
+
+def _kept(guests: list[KeptGuest]) -> str:
+    names = ", ".join(guest.name for guest in guests)
+    return f"{len(guests)} of failed tests still run ({names}); {kept.COMMAND} says how to enter and end them"
 
 
 def leftovers(cache: Path, here: Surroundings | None = None) -> Leftovers:

@@ -114,6 +114,7 @@ def qemu_command(
         *_network(),
         *_lan(config, channels),
         *_slots(config, first_devices(config) if plugged is None else plugged),
+        *config.entrances.arguments(run_directory),
     ]
 
 

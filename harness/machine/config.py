@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from harness.machine import rundir
+from harness.machine.entrances import NO_ENTRANCES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.machine.accelerator import Accelerator
+    from harness.machine.entrances import Entrances
 
 MEMORY_MIB = 256
 
@@ -93,6 +95,7 @@ class MachineConfig:
         kernel_args: appended to the kernel's command line.
         timeout_scale: the user's factor on every time-out.
         keep: leave the run directory behind for a person to look at.
+        entrances: what it has for a person to come in.
     """
 
     qemu: QemuParts
@@ -110,3 +113,4 @@ class MachineConfig:
     kernel_args: tuple[str, ...] = ()
     timeout_scale: float = 1.0
     keep: bool = False
+    entrances: Entrances = NO_ENTRANCES

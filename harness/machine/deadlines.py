@@ -28,6 +28,8 @@ SLICE = 0.5
 SAMPLE_INTERVAL = 0.2
 # A QEMU that is never run again must not hold a test for ever: the extension ends at this many deadlines.
 MAX_EXTENSION = 5.0
+# How long something may take at most that cannot be told that its guest stands in a debugger.
+DEBUGGER_SECONDS = 24 * 3600.0
 
 
 def timeout_scale(environment: Mapping[str, str] = os.environ) -> float:
@@ -125,6 +127,7 @@ class Deadline:
     Attributes:
         reason: what is waited for, to be read after "waiting for".
         allowed: the scaled seconds that the wait may take on a machine that runs QEMU whenever it asks.
+        blocking: the same for what blocks without a look at the deadline; much more under a debugger.
     """
 
     def __init__(
@@ -135,6 +138,7 @@ class Deadline:
         now: Callable[[], float],
         journal: Journal | None = None,
         least: float = 0.0,
+        stopped: Callable[[], float] | None = None,
     ) -> None:
         self.allowed, self.reason = allowed, reason
         self._now, self._sample = now, sample
@@ -142,6 +146,9 @@ class Deadline:
         self._start = now()
         self._extension = 0.0
         self._last = sample() if sample else None
+        self._stopped = stopped
+        self._stopped_before = stopped() if stopped else 0.0
+        self.blocking = allowed if stopped is None else allowed + DEBUGGER_SECONDS
 
     def __enter__(self) -> Self:
         if self._journal is not None:
@@ -170,6 +177,8 @@ class Deadline:
         """Seconds left; 0 when the wait has run out."""
         now = self._now()
         left = self._start + self.allowed + self._extension - now
+        if self._stopped:
+            left += self._stopped() - self._stopped_before
         if self._sample and self._last and (left <= 0 or now - self._last.at >= SAMPLE_INTERVAL):
             fresh = self._sample()
             granted = min(self._extension + starved(self._last, fresh), MAX_EXTENSION * self.allowed)
@@ -215,10 +224,15 @@ class Deadlines:
         self.latest = ""
         self._now = now
         self._sample: Callable[[], Load] | None = None
+        self._stopped: Callable[[], float] | None = None
 
     def follow(self, pid: int) -> None:
         """From now on extend deadlines by the time in which process ``pid`` is kept from running."""
         self._sample = lambda: load_of(pid, now=self._now)
+
+    def except_for(self, stopped: Callable[[], float]) -> None:
+        """From now on extend deadlines by the seconds that ``stopped`` counts: a debugger has the guest."""
+        self._stopped = stopped
 
     def start(self, seconds: float, reason: str, *, least: float = 0.0) -> Deadline:
         """Begin a wait of ``seconds`` (of an idle machine with KVM) for ``reason``.
@@ -226,4 +240,6 @@ class Deadlines:
         One that takes less than ``least`` seconds and does not fail is not worth a word in the journal.
         """
         self.latest = reason
-        return Deadline(seconds * self.scale, reason, self._sample, self._now, self.journal, least)
+        return Deadline(
+            seconds * self.scale, reason, self._sample, self._now, self.journal, least, self._stopped
+        )

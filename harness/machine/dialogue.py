@@ -123,7 +123,7 @@ class Dialogue(_SpawnBase):
         seconds, reason = float(self.timeout or DEFAULT_SECONDS), f"{self.name} to take input"
         with self.deadlines.start(seconds, reason, least=_SLOW_SECONDS) as deadline:
             try:
-                self.stream.settimeout(deadline.allowed)
+                self.stream.settimeout(deadline.blocking)
                 self.stream.sendall(data)
             except TimeoutError:
                 raise deadline.failure(f"it did not take {len(data)} bytes", self.evidence()) from None

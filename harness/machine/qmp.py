@@ -8,7 +8,7 @@ import concurrent.futures
 import contextlib
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from qemu.qmp import EventListener, ExecuteError, QMPClient, QMPError
@@ -33,10 +33,11 @@ _SLOW_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Event:
-    """One event of QEMU's: its name and its data."""
+    """One event of QEMU's: its name, its data, and the monotonic seconds at which it came."""
 
     name: str
     data: Mapping[str, Any]
+    at: float = field(default_factory=time.monotonic, compare=False)
 
 
 class Qmp:
@@ -75,6 +76,16 @@ class Qmp:
         """All events so far."""
         with self._changed:
             return tuple(self._events)
+
+    def stopped_seconds(self) -> float:
+        """Return for how long the guest has stood still so far, as a debugger makes it."""
+        total, since = 0.0, None
+        for event in self.events:
+            if event.name == "STOP" and since is None:
+                since = event.at
+            elif event.name == "RESUME" and since is not None:
+                total, since = total + event.at - since, None
+        return total if since is None else total + time.monotonic() - since
 
     def mark(self) -> int:
         """Return the present place among the events."""

@@ -93,6 +93,16 @@ class RunDirectory:
             raise SetupError("naming a unix socket", f"{path} is over {SOCKET_PATH_BYTES} bytes", cure)
         return path
 
+    @property
+    def lock(self) -> int:
+        """The descriptor that holds the lock; who inherits it holds it, too."""
+        return -1 if self._lock is None else self._lock
+
+    def hand_over(self) -> None:
+        """Leave the directory to who else holds its lock: it is in use until that one ends."""
+        if self._lock is not None:
+            self._release()
+
     def close(self) -> None:
         """Remove the directory, or mark it as kept; a second call does nothing."""
         if self._lock is None:
@@ -101,11 +111,26 @@ class RunDirectory:
             self.file(_KEPT).touch()
         else:
             shutil.rmtree(self.path, ignore_errors=True)
+        self._release()
+
+    def _release(self) -> None:
+        """Tell the undertaker that it is not needed, and let go of the lock."""
         if self._undertaker is not None:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 self._undertaker.communicate(b"done\n", timeout=_STOP_SECONDS)
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
         self._lock = None
+
+
+def directories(root: Path) -> list[Path]:
+    """Return the run directories in ``root``, in use or not."""
+    return sorted(root.glob(f"{_PREFIX}*"))
+
+
+def name_of(path: Path) -> str:
+    """Return what tells a run directory from the others."""
+    return path.name.removeprefix(_PREFIX)
 
 
 def sweep(root: Path) -> tuple[Path, ...]:
@@ -139,7 +164,7 @@ def has_owner(path: Path) -> bool:
 
 
 def _ownerless(root: Path) -> tuple[Path, ...]:
-    found = sorted(root.glob(f"{_PREFIX}*"))
+    found = directories(root)
     return tuple(path for path in found if not (path / _KEPT).exists() and not _in_use(path / "lock"))
 
 

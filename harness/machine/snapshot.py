@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from harness.errors import MachineError
 from harness.machine import migration
 from harness.machine.command import Channels, Memory, Plugged, qemu_command
+from harness.machine.entrances import NO_ENTRANCES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +97,9 @@ def machine_key(config: MachineConfig) -> str:
     parts = config.qemu, config.kernel, config.image
     # Where the artifacts lie does not matter: what they are is in their identities.
     places = {config.qemu.binary, config.qemu.firmware, config.kernel.image, config.image.initramfs}
-    command = qemu_command(config, Channels.none(), Path("run"), Memory())
+    # A person's ways in are nothing that the guest can see.
+    closed = dataclasses.replace(config, entrances=NO_ENTRANCES)
+    command = qemu_command(closed, Channels.none(), Path("run"), Memory())
     facts = [
         f"snapshot {FORMAT}",
         *(part.identity for part in parts),

@@ -64,11 +64,11 @@ class Ssh:
         lifeline = self._lifeline
         try:
             key = paramiko.Ed25519Key.from_private_key_file(str(key_file))
-            self._socket = socket.create_connection(("127.0.0.1", port), timeout=deadline.allowed)
+            self._socket = socket.create_connection(("127.0.0.1", port), timeout=deadline.blocking)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             lifeline.on_cut(self._break)
             self._transport = paramiko.Transport(self._socket, default_window_size=_WINDOW_BYTES)
-            self._configure(deadline.allowed)
+            self._configure(deadline.blocking)
             self._transport.connect(hostkey=expected, username=USER, pkey=key)
         except (OSError, EOFError, paramiko.SSHException) as error:
             refused = isinstance(error, paramiko.AuthenticationException) and self._transport.is_active()
@@ -130,7 +130,7 @@ class Ssh:
         with self._deadlines.start(OPEN_SECONDS, f"the guest to start {command!r}") as deadline:
             try:
                 for _ in range(_ATTEMPTS):
-                    if channel := self._begin(command, window, deadline.allowed):
+                    if channel := self._begin(command, window, deadline.blocking):
                         return channel
                 raise paramiko.SSHException(
                     f"{_ATTEMPTS} channels were closed before the program was started"

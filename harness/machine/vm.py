@@ -25,6 +25,7 @@ from harness.machine.rundir import RunDirectory
 from harness.machine.shell import Shell
 from harness.machine.slots import Slots
 from harness.machine.ssh import Ssh
+from harness.machine.visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,6 +101,7 @@ class VirtualMachine(RunsPrograms):
         self._qmp: Qmp | None = None
         self._memory = Memory()
         self._cable = cable
+        self._keeping = False
         if cable is not None:
             self._resources.callback(cable.close)
 
@@ -165,11 +167,18 @@ class VirtualMachine(RunsPrograms):
         return saved
 
     def close(self) -> None:
-        """End the guest and remove what it leaves behind; a second call does nothing."""
-        if self._process is not None and not self._ending.is_set():
-            self._note(ENDED)
-        self._ending.set()
+        """End the guest and remove what it leaves behind, unless it is kept; a second call does nothing."""
+        if not self._ending.is_set():
+            if self._process is not None:
+                self._note(ENDED)
+            self._ending.set()
+            if self._keeping:
+                self._hand_over()
         self._resources.close()
+
+    def keep(self) -> None:
+        """Let the guest live on after :meth:`close`, on its own; it needs a keeper (``config.entrances``)."""
+        self._keeping = True
 
     def abort(self, error: HarnessError) -> None:
         """End every wait on this guest at once with ``error``; QEMU stays for a look until :meth:`close`."""
@@ -252,6 +261,22 @@ class VirtualMachine(RunsPrograms):
         return _there(self._process, "process").pid
 
     @property
+    def alive(self) -> bool:
+        """Whether its QEMU runs, whatever became of the guest."""
+        return self._process is not None and self._process.alive
+
+    @property
+    def keeper(self) -> int | None:
+        """The process number of who looks after its QEMU, if anybody does."""
+        return _there(self._process, "process").keeper
+
+    @property
+    def visitor(self) -> Visitor:
+        """The way in for a person; the guest has one if ``config.entrances`` says so."""
+        key, scale = self.config.ssh_key.private, self.deadlines.scale
+        return Visitor(self.run_directory, self.identity, key, scale=scale)
+
+    @property
     def address(self) -> str:
         """Its address on its private network."""
         interface = self.identity.lan_address
@@ -324,6 +349,7 @@ class VirtualMachine(RunsPrograms):
                 on_exit=self._qemu_ended,
                 environment=(*self.config.qemu.environment, (WIRETAP_VARIABLE, str(self.wiretap))),
                 last_words=self.config.qemu.last_words,
+                kept_in=(self._run.path, self._run.lock) if self.config.entrances.keeper else None,
             )
         finally:
             # With our copies of its ends closed, the end of QEMU is the end of each stream.
@@ -340,6 +366,16 @@ class VirtualMachine(RunsPrograms):
         self._identityd = self._dialogue(Identityd, identityd, "the guest's identityd")
         self._qmp = Qmp(qmp, deadlines=self.deadlines, lifeline=self.lifeline)
         self._resources.callback(self._qmp.close)
+        if self.config.entrances.gdb:
+            self.deadlines.except_for(self._qmp.stopped_seconds)
+
+    def _hand_over(self) -> None:
+        """Leave QEMU to its keeper, and what it would tell us to files and sockets; a dead one to nobody."""
+        with contextlib.suppress(MachineError):
+            self.visitor.leave_kernel_log()
+            self.visitor.leave_serial()
+            if self._process is not None and self._run is not None and self._process.hand_over():
+                self._run.hand_over()
 
     def _cables(self) -> list[socket.socket]:
         """Return QEMU's end of the private network's cable; one that leads nowhere if none was given."""

@@ -39,7 +39,7 @@ LISTEN_SECONDS = 15.0
 READ_SECONDS = 1.0
 LOOPBACK = "127.0.0.1"
 _HOST_DEVICE = "/dev/crypto"
-_GUEST_FOLDER = "/run/chat"
+GUEST_FOLDER = "/run/chat"
 _GONE = 3
 # TCP_LISTEN of the kernel's include/net/tcp_states.h, as /proc/net/tcp has it.
 _LISTENING = "0A"
@@ -224,10 +224,10 @@ def chat_in_guest(
         NotListeningError: the server has ended, or does not listen.
     """
     wishes = wishes or Wishes()
-    _install(machine, programs)
+    install(machine, programs)
 
     def start(name: str) -> GuestTerminal:
-        program = spec.end(name).command[0] if programs.end(name) is None else f"{_GUEST_FOLDER}/{name}"
+        program = spec.end(name).command[0] if programs.end(name) is None else f"{GUEST_FOLDER}/{name}"
         command = spec.end(name).started(program, host=LOOPBACK, port=spec.port, device=device)
         command = wishes.typed(name, command)
         terminal = machine.terminal(_kept(name, command, wishes.shim(name)), name=name)
@@ -244,21 +244,22 @@ def chat_in_guest(
         yield _chat(end("client", start("client")), end("server", server), wire, wishes)
 
 
-def _install(machine: VirtualMachine, programs: ChatPrograms) -> None:
-    machine.succeed(f"mkdir -p {_GUEST_FOLDER} && rm -f {_GUEST_FOLDER}/*")
+def install(machine: VirtualMachine, programs: ChatPrograms) -> None:
+    """Put the programs of a chat into a guest; nothing else stays in their folder."""
+    machine.succeed(f"mkdir -p {GUEST_FOLDER} && rm -f {GUEST_FOLDER}/*")
     files = {name: programs.end(name) for name in ENDS} | {"chatshim.so": programs.shim}
     for name, file in files.items():
         if file is not None:
-            place = f"{_GUEST_FOLDER}/{name}"
+            place = f"{GUEST_FOLDER}/{name}"
             machine.succeed(f"cat >{place} && chmod 755 {place}", stdin=file.read_bytes())
 
 
 def _kept(name: str, command: Sequence[str], shim: Mapping[str, str]) -> str:
     """Return the guest command that runs a program, keeps its number, and then its status, in files."""
-    variables = {"LD_PRELOAD": f"{_GUEST_FOLDER}/chatshim.so", **shim} if shim else {}
+    variables = {"LD_PRELOAD": f"{GUEST_FOLDER}/chatshim.so", **shim} if shim else {}
     words = ["env", *(f"{key}={value}" for key, value in variables.items()), *command]
     inner = f"echo $$ >{name}.pid; exec {shlex.join(words)}"
-    return f"cd {_GUEST_FOLDER}; sh -c {shlex.quote(inner)}; s=$?; echo $s >{name}.status; (exit $s)"
+    return f"cd {GUEST_FOLDER}; sh -c {shlex.quote(inner)}; s=$?; echo $s >{name}.status; (exit $s)"
 
 
 def _wait_listening(machine: VirtualMachine, port: int, server: GuestTerminal) -> None:
@@ -267,7 +268,7 @@ def _wait_listening(machine: VirtualMachine, port: int, server: GuestTerminal) -
     script = (
         "until cat /proc/net/tcp /proc/net/tcp6 2>/dev/null "
         f"| grep -q ':{port:04X} [0-9A-F]*:0000 {_LISTENING} '; "
-        f"do [ ! -e {_GUEST_FOLDER}/server.status ] || exit {_GONE}; sleep 0.02; done"
+        f"do [ ! -e {GUEST_FOLDER}/server.status ] || exit {_GONE}; sleep 0.02; done"
     )
     done = machine.run(
         f"timeout {LISTEN_SECONDS:.0f} sh -c {shlex.quote(script)}", timeout=LISTEN_SECONDS * 2
@@ -280,4 +281,4 @@ def _wait_listening(machine: VirtualMachine, port: int, server: GuestTerminal) -
 
 
 def _kill_there(machine: VirtualMachine, name: str) -> None:
-    machine.succeed(f"p=$(cat {_GUEST_FOLDER}/{name}.pid); kill -9 $p $(pgrep -P $p)")
+    machine.succeed(f"p=$(cat {GUEST_FOLDER}/{name}.pid); kill -9 $p $(pgrep -P $p)")

@@ -103,6 +103,22 @@ def test_a_starved_qemu_gets_its_time_and_an_idle_one_does_not() -> None:
     assert deadline.remaining() == 0
 
 
+def test_what_stands_in_a_debugger_has_time() -> None:
+    clock, stopped = Clock(), Clock()
+    stopped.now = 100.0
+    deadlines = Deadlines(now=clock)
+    plain = deadlines.start(2, "tea")
+    deadlines.except_for(stopped)
+    deadline = deadlines.start(2, "tea")
+    clock.now, stopped.now = 3601.0, 3700.0
+    assert plain.remaining() == 0
+    assert deadline.remaining() == pytest.approx(1.0)
+    clock.now = 3602.5
+    assert deadline.remaining() == 0
+    assert plain.blocking == 2
+    assert deadline.blocking > 3600
+
+
 def test_the_extension_has_an_end() -> None:
     clock = Clock()
     deadline = Deadline(1, "x", lambda: load(clock.now, stopped=True), clock)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.machine.process import QemuProcess, bound_to
+from harness.machine.keeper import bound_to
+from harness.machine.process import QemuProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,6 +16,7 @@ from harness.machine import snapshot
 from harness.machine.accelerator import Accelerator
 from harness.machine.command import Plugged
 from harness.machine.config import MachineConfig
+from harness.machine.entrances import Entrances
 from harness.machine.qmp import Event
 from harness.machine.snapshot import Snapshot, machine_key
 
@@ -70,6 +71,8 @@ def test_where_the_artifacts_lie_does_not_matter(parts: dict[str, Any]) -> None:
         "run_root": Path("/elsewhere"),
         "timeout_scale": 7.0,
         "keep": True,
+        # Nothing that a person comes in by can be seen from inside.
+        "entrances": Entrances(monitor=True, gdb=True, keeper=True),
     }
     assert machine_key(MachineConfig(**parts | elsewhere)) == machine_key(MachineConfig(**parts))
 
