@@ -46,8 +46,9 @@ MENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 # About as many lines as a whole build prints: for the progress, nothing else.
 BUILD_LINES = 2300
-# A module under test is watched for undefined behaviour, and tells which of its code was reached.
-MODULE_OPTIONS = ("UBSAN_SANITIZE=y", "KCOV_INSTRUMENT=y")
+# A module under test is watched for undefined behaviour, and tells which of its code was reached.  A debugger
+# finds its lines, which the kernel itself is built without.
+MODULE_OPTIONS = ("UBSAN_SANITIZE=y", "KCOV_INSTRUMENT=y", "CFLAGS_MODULE=-g")
 # Whoever builds it, wherever and whenever: the same bytes.
 _SAME = {
     "KBUILD_BUILD_TIMESTAMP": "@0",
