@@ -158,7 +158,8 @@ def trace_of(file: str) -> Trace:
         return Trace.parse(sys.stdin.read() if file == "-" else Path(file).read_text())
     except (OSError, UnicodeDecodeError, TraceError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise SetupError("reading a trace", f"{name}: {reason}") from error
+        cure = "name a trace of python -m harness fuzz, or a test as FILE::NAME"
+        raise SetupError("reading a trace", f"{name}: {reason}", cure) from error
 
 
 def test_words(options: argparse.Namespace) -> list[str]:

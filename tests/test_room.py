@@ -52,6 +52,10 @@ class Machine:
         self.qemu_log.end()
 
 
+def _unstripped() -> None:
+    raise SetupError("looking for the module", "it is gone")
+
+
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Snapshot]:
     """Return a function that makes a ready guest out of a machine that is none."""
@@ -60,11 +64,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Snapsh
         make(tmp_path)
         return tmp_path
 
-    def unstripped() -> None:
-        raise SetupError("looking for the module", "it is gone")
-
     artifacts: Any = SimpleNamespace(
-        guest=guest, replaced=lambda: Replaced(None, None), unstripped=unstripped
+        guest=guest, replaced=lambda: Replaced(None, None), unstripped=_unstripped
     )
     monkeypatch.setattr(room, "VirtualMachine", Machine)
     monkeypatch.setattr(room, "machine_config", lambda *_, **__: SimpleNamespace(memory_mib=256))
@@ -87,7 +88,7 @@ def test_a_guest_whose_kernel_reported_something_is_not(
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_guest_whose_user_failed_lingers_if_somebody_wants_it(wanted: bool) -> None:
-    artifacts: Any = SimpleNamespace(replaced=lambda: Replaced(None, None))
+    artifacts: Any = SimpleNamespace(replaced=lambda: Replaced(None, None), unstripped=_unstripped)
     ends: list[Callable[[], None]] = []
 
     def lingers(_: object, end: Callable[[], None]) -> bool:

@@ -138,7 +138,8 @@ class Panes:
             timeout=_COMMAND_SECONDS,
         )
         if done.returncode:
-            raise SetupError(f"asking tmux to {words[0]}", done.stderr.strip() or f"status {done.returncode}")
+            seen = done.stderr.strip() or f"status {done.returncode}"
+            raise SetupError(f"asking tmux to {words[0]}", seen, "tmux 3.1 or newer is needed: see tmux -V")
         return done.stdout
 
 

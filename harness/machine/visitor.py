@@ -164,7 +164,8 @@ class Visitor:
         """Move the serial shell to a unix socket in the run directory, for whoever comes."""
         path = self._folder / SERIAL
         if len(str(path)) > SOCKET_PATH_BYTES:
-            raise SetupError("naming a unix socket", f"{path} is too long")
+            cure = "set XDG_RUNTIME_DIR to a folder with a shorter name"
+            raise SetupError("naming a unix socket", f"{path} is too long", cure)
         if not path.exists():
             address = {"type": "unix", "data": {"path": str(path)}}
             data = {"addr": address, "server": True, "wait": False}
