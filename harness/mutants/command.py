@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from harness.artifacts import Progress
+    from harness.artifacts.progress import Step
     from harness.mutants.scenarios import Runner
 
 
@@ -54,24 +55,35 @@ def chosen(only: Sequence[Sequence[Mutant]] | None) -> list[Mutant]:
 def try_all(mutants: Sequence[Mutant], runner: Runner, progress: Progress, jobs: int = 1) -> Report:
     """Try mutants, so many at a time, until all are tried or Ctrl-C is pressed."""
     begun, interrupted = time.monotonic(), False
-    outcomes: dict[str, Outcome] = {}
     with progress.step(f"trying {len(mutants)} mutants") as step, ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(trial, mutant, runner) for mutant in mutants}
-        while waiting:
+        futures = [pool.submit(trial, mutant, runner) for mutant in mutants]
+        told: set[Future[Outcome]] = set()
+        # Ctrl-C comes at any moment, also while something is being told.
+        while True:
             try:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                _tell(futures, told, step, progress)
+                break
             except KeyboardInterrupt:
                 interrupted = True
                 runner.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
-                waiting = {future for future in waiting if not future.cancelled()}
-                continue
-            for outcome in _results(done):
-                outcomes[outcome.mutant.name] = outcome
-                step.advance(len(outcomes), len(mutants))
-                progress.note(f"{len(outcomes)} of {len(mutants)}: {outcome.line()}")
-    in_order = [outcomes[mutant.name] for mutant in mutants if mutant.name in outcomes]
+        ended = _results(future for future in futures if not future.cancelled())
+    tried = {outcome.mutant.name: outcome for outcome in ended}
+    in_order = [tried[mutant.name] for mutant in mutants if mutant.name in tried]
     return Report(in_order, jobs, time.monotonic() - begun, interrupted)
+
+
+def _tell(
+    futures: Sequence[Future[Outcome]], told: set[Future[Outcome]], step: Step, progress: Progress
+) -> None:
+    """Tell of each trial as it ends, once, until all have."""
+    while waiting := {future for future in futures if not future.cancelled()} - told:
+        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in done:
+            told.add(future)
+            for outcome in _results([future]):
+                step.advance(len(told), len(futures))
+                progress.note(f"{len(told)} of {len(futures)}: {outcome.line()}")
 
 
 def _results(done: Iterable[Future[Outcome]]) -> Iterable[Outcome]:
