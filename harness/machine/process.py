@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from typing import TYPE_CHECKING
@@ -133,3 +134,10 @@ class QemuProcess:
         returncode = self._process.wait()
         self._ended.set()
         self._on_exit(returncode)
+
+
+def signal_of(number: int) -> str:
+    """Return a signal by its number and as a person knows it: ``signal 9 (SIGKILL)``."""
+    with contextlib.suppress(ValueError):
+        return f"signal {number} ({signal.Signals(number).name})"
+    return f"signal {number}"
