@@ -314,12 +314,10 @@ def pytest_runtest_makereport(
     """Show a failure of the machine as what it is: its line and its evidence, not our stack."""
     report = yield
     if call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
-        lines = [
-            f"{type(call.excinfo.value).__name__} in {item.nodeid} ({call.when})",
-            str(call.excinfo.value),
-        ]
-        if place := place_of(item.path, call.excinfo):
-            lines.insert(1, place)
-        report.longrepr = "\n".join(lines)
+        # What is read first, and all that pytest's summary shows, is what went wrong.
+        cause, *more = str(call.excinfo.value).split("\n")
+        kind = f"{type(call.excinfo.value).__name__} in {item.nodeid} ({call.when})"
+        place = place_of(item.path, call.excinfo)
+        report.longrepr = "\n".join((cause, kind, *filter(None, [place]), *more))
         item.stash[TOLD] = call.excinfo.value
     return report

@@ -28,11 +28,10 @@ MOST_SECONDS = 3600.0
 GRACE_SECONDS = 30.0
 MOST_CHARACTERS = 200
 _OPTIONS = ("cache_dir", "qemu_source", "jobs", "flavour", "accel", "timeout_scale")
-# How the plugin shows a failure of the machine: its kind, the place in the scenario, what was seen.
+# How the plugin shows a failure of the machine, below what was seen: its kind.
 _OF_THE_MACHINE = re.compile(r"\w+Error in \S+.* \(\w+\)")
 # How pytest begins the line that says why it did not even begin.
 _WHY = re.compile(r"_pytest\.outcomes\.Exit: |ERROR: |[^:]+: error: |E +")
-_PLACE = re.compile(r"\w+\.py:\d+: ")
 
 
 class InterruptedRunError(HarnessError):
@@ -181,8 +180,8 @@ def place_of(path: Path, failure: pytest.ExceptionInfo[BaseException]) -> str:
 def message_of(text: str) -> str:
     """Return the line of a failure that says what is wrong."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if lines and _OF_THE_MACHINE.fullmatch(lines[0].removeprefix("failed on setup with ").strip('"')):
-        lines = [line for line in lines[1:] if not _PLACE.match(line)] or lines
+    if lines[1:] and _OF_THE_MACHINE.fullmatch(lines[1].strip('"')):
+        return " ".join(lines[0].removeprefix('failed on setup with "').split())[:MOST_CHARACTERS]
     if not lines:
         return ""
     # What an assertion compares is a number; where it comes from tells more.

@@ -61,7 +61,8 @@ def test_a_conversation_both_ways(converse, piece):
             speaker.say(text)
             assert listener.heard() == text
             said.append(text)
-    assert chat.wire.frames == [model.frame(f"{text}\n") for text in said]
+    lines = [f"{text}\n" for text in said]
+    assert chat.wire.frames == list(map(model.frame, lines)), model.difference(chat.wire.frames, lines)
     assert GREEK.encode() not in chat.wire.octets
 
 

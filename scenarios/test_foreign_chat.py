@@ -173,5 +173,5 @@ def test_sources_that_do_not_compile(held, old_chat):
     status, output = held(manifest, "test_each_hears_the_other")
     assert status == 1, output
     assert re.search(
-        r"DoesNotBuildError .*building the chat's server: does not build: server\.c:4: ", output, re.DOTALL
+        r"building the chat's server: does not build: server\.c:4: .*DoesNotBuildError in ", output, re.DOTALL
     )

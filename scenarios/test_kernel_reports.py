@@ -41,7 +41,7 @@ def test_an_oops_is_explained_within_a_second(inner_run, record_property):
     assert re.search(
         r"kernel oops: BUG: unable to handle .*, in crypto_session_finish\(\) at session\.c:\d+", output
     )
-    assert re.search(r"in guest-\w+, while waiting for a line from 'cryptoctl'", output)
+    assert re.search(r"in guest-\w+, while waiting for the answer of 'cryptoctl' to 'free \d+ 0x1'", output)
     assert re.search(r"> +\d+ +id = \*\(u32 __force \*\)arg;", output)
     assert output.count("---[ end trace") == 1
     assert "the same as in test_inner.py::test_oops" in output

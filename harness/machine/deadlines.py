@@ -190,13 +190,17 @@ class Deadline:
         """Seconds to block at most before asking again; 0 when the wait has run out."""
         return min(self.remaining(), SLICE)
 
-    def failure(self, seen: str, evidence: Iterable[str] = ()) -> WaitTimeoutError:
-        """Make the error that says that this wait ran out."""
+    def failure(
+        self, seen: str, evidence: Iterable[str] = (), instead: Callable[[], str] = str
+    ) -> WaitTimeoutError:
+        """Make the error that says that this wait ran out; ``instead`` tells what was there, if it knows."""
+        # To look takes time, too.
+        took, there = self.elapsed, instead()
         late = self._extension
         extended = f", {late:.1f} s of them while QEMU was kept from running" if late >= 0.1 else ""
         return WaitTimeoutError(
             f"waiting for {self.reason}",
-            f"{seen} within {self.elapsed:.1f} s{extended}",
+            f"{seen} within {took:.1f} s{extended}{f'; {there}' if there else ''}",
             f"if this machine is only slow, raise {SCALE_VARIABLE}",
             tuple(evidence),
         )

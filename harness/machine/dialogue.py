@@ -39,6 +39,7 @@ _EVIDENCE_LINES = 20
 # What is typed is taken at once; only where it is not, that is told.
 _SLOW_SECONDS = 0.01
 _READ_BYTES = 65536
+_LAST = 100
 # What is typed into a terminal as Ctrl-D and Ctrl-C.
 _EOF, _INTR = "\x04", "\x03"
 
@@ -198,6 +199,11 @@ class Dialogue(_SpawnBase):
         tail = self.transcript[-8192:].splitlines()[-_EVIDENCE_LINES:]
         return (f"last from {self.name}:", *(repr(line)[1:-1] for line in tail), *self._evidence())
 
+    def _instead(self) -> str:
+        """Return what came last, in a few words."""
+        lines = [line.strip() for line in self.transcript[-8192:].splitlines() if line.strip()]
+        return f"the last line was {lines[-1][-_LAST:]!r}" if lines else "nothing came"
+
     def lost(self, doing: str, seen: str) -> BaseException:
         """Return why the dialogue broke: the guest's fatal error if there is one, else what was seen here."""
         return self.lifeline.verdict() or MachineError(doing, seen, evidence=self.evidence())
@@ -255,7 +261,7 @@ class Dialogue(_SpawnBase):
                 yield
             except pexpect.TIMEOUT:
                 self.lifeline.check()
-                raise deadline.failure("it did not come", self.evidence()) from None
+                raise deadline.failure("it did not come", self.evidence(), self._instead) from None
             except pexpect.EOF:
                 if self._ended_well():
                     self.lifeline.check()

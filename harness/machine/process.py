@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from typing import TYPE_CHECKING
@@ -187,3 +188,10 @@ class QemuProcess:
             # Ctrl-C in the terminal is for Python, which then takes the guest down in good order.
             start_new_session=True,
         )
+
+
+def signal_of(number: int) -> str:
+    """Return a signal by its number and as a person knows it: ``signal 9 (SIGKILL)``."""
+    with contextlib.suppress(ValueError):
+        return f"signal {number} ({signal.Signals(number).name})"
+    return f"signal {number}"

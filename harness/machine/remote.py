@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import threading
 import time
@@ -29,6 +30,7 @@ _READ_BYTES = 65536
 _SEND_BYTES = 32768
 _EVIDENCE_LINES = 10
 _ARRIVALS = 1000
+_WORD = 20
 GRACE_SECONDS = 2.0
 # What is written is taken at once; only where it is not, that is told.
 _SLOW_SECONDS = 0.01
@@ -123,8 +125,12 @@ class RemoteProcess:
         deadlines: Deadlines,
         lifeline: Lifeline,
         evidence: Callable[[], tuple[str, ...]],
+        look: Callable[[str], str] = str,
     ) -> None:
-        """Read the outputs of ``command``, which runs behind ``channel``."""
+        """Read the outputs of ``command``, which runs behind ``channel``.
+
+        ``look`` tells where in the guest a command has got stuck; asked when a wait for it has run out.
+        """
         self.command = command
         self._started, self._noted = time.monotonic(), False
         self._channel, self._deadlines, self._lifeline, self._evidence = (
@@ -133,6 +139,7 @@ class RemoteProcess:
             lifeline,
             evidence,
         )
+        self._look = look
         self._changed = threading.Condition()
         self.stdout = OutputStream("standard output", self._changed)
         self.stderr = OutputStream("standard error", self._changed)
@@ -172,7 +179,9 @@ class RemoteProcess:
     def ask(self, line: str, *, timeout: float = DEFAULT_SECONDS) -> str:
         """Send a line and return the next line of standard output."""
         self.write_line(line)
-        return self.read_line(timeout=timeout)
+        # What else stands in the line, a key perhaps, is nobody's business.
+        words = itertools.takewhile(lambda word: "=" not in word and len(word) <= _WORD, line.split())
+        return self._line(timeout, f"the answer of {self.command!r} to {' '.join(words)!r}")
 
     def close_stdin(self) -> None:
         """Let the program read the end of its input."""
@@ -187,7 +196,10 @@ class RemoteProcess:
             MachineError: the output has ended.
             HarnessError: the guest was lost.
         """
-        with self._start(timeout, f"a line from {self.command!r}") as deadline:
+        return self._line(timeout, f"a line from {self.command!r}")
+
+    def _line(self, timeout: float, reason: str) -> str:
+        with self._start(timeout, reason) as deadline:
             line = self._until(self.stdout.take_line, deadline)
             if not line:
                 raise self._lost(f"waiting for {deadline.reason}", "its output has ended")
@@ -290,7 +302,7 @@ class RemoteProcess:
             while (value := found()) is None:
                 self._lifeline.check()
                 if not (wait := deadline.slice()):
-                    raise deadline.failure("it did not come", self.evidence())
+                    raise deadline.failure("it did not come", self.evidence(), self._stuck)
                 self._changed.wait(wait)
         return value
 
@@ -304,6 +316,9 @@ class RemoteProcess:
             except (OSError, EOFError):
                 data = b""
             stream.feed(data)
+
+    def _stuck(self) -> str:
+        return self._look(self.command)
 
     def _deaf(self, lost: BaseException) -> BaseException:
         if type(lost) is MachineError and self._channel.get_transport().is_active():

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_LAST = 120
+
 
 @dataclass(frozen=True)
 class CommandResult:
@@ -32,7 +34,10 @@ class CommandResult:
         return self.errors.decode("utf-8", errors="replace")
 
     def __str__(self) -> str:
-        parts = [f"{self.command!r} ended with status {self.status}"]
+        # Its last word says why, as a rule, and a summary shows one line.
+        last = next((line for line in reversed(self.stderr.splitlines()) if line.strip()), "")
+        why = f": {last.strip()[:_LAST]}" if last else ""
+        parts = [f"{self.command!r} ended with status {self.status}{why}"]
         parts += [f"    stdout| {line}" for line in self.stdout.splitlines()[-20:]]
         parts += [f"    stderr| {line}" for line in self.stderr.splitlines()[-20:]]
         return "\n".join(parts)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from harness.errors import MachineError
+from harness.machine import stuck
 from harness.machine.remote import RemoteProcess, Terminal
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 15.0
 OPEN_SECONDS = 10.0
+LOOK_SECONDS = 2.0
+LOOK_BYTES = 1 << 16
 _ATTEMPTS = 8
 _NAME = 60
+_OTHER_WAY = "the serial shell, vm.shell, is the other way in"
 # What paramiko says of a channel that was closed while it waited for its opening, or for the program's start.
 _CLOSED_EARLY = ("Unable to open channel.", "Channel is not open", "Channel closed.")
 USER = "root"
@@ -31,6 +35,8 @@ USER = "root"
 _WINDOW_BYTES = 64 * 1024 * 1024
 _LOG = "harness.ssh"
 logging.getLogger(_LOG).addHandler(logging.NullHandler())
+# What went wrong is in our error; paramiko's stack would only stand in a person's way.
+logging.getLogger(_LOG).setLevel(logging.CRITICAL)
 
 
 class Ssh:
@@ -76,16 +82,35 @@ class Ssh:
             # paramiko says that the key was refused, too, when the guest died meanwhile.
             reason = None if refused else lifeline.verdict()
             doing = f"connecting to the guest by SSH through port {port}"
-            raise reason or MachineError(
-                doing, str(error) or type(error).__name__, evidence=self._evidence()
-            ) from error
+            raise reason or MachineError(doing, *_refusal(error), evidence=self._evidence()) from error
 
     def process(self, command: str) -> RemoteProcess:
         """Start a program without a terminal; raises as :meth:`terminal`."""
         channel = self._open(command, None)
         return RemoteProcess(
-            channel, command, deadlines=self._deadlines, lifeline=self._lifeline, evidence=self._evidence
+            channel,
+            command,
+            deadlines=self._deadlines,
+            lifeline=self._lifeline,
+            evidence=self._evidence,
+            look=self.look,
         )
+
+    def look(self, command: str) -> str:
+        """Return where in the guest ``command`` has got stuck, or that the guest does not answer either."""
+        channel = None
+        try:
+            seconds = LOOK_SECONDS * max(self._deadlines.scale, 1.0)
+            channel = self._transport.open_session(timeout=seconds)
+            channel.settimeout(seconds)
+            channel.exec_command(stuck.SCRIPT)
+            with channel.makefile() as said:
+                return stuck.told(said.read(LOOK_BYTES).decode(errors="replace"), command)
+        except (OSError, EOFError, paramiko.SSHException):
+            return "the guest does not answer either"
+        finally:
+            if channel is not None:
+                channel.close()
 
     def terminal(self, command: str, *, columns: int = 200, rows: int = 50, name: str = "") -> Terminal:
         """Start a program on a terminal of its own, which echoes and edits lines as a person's does.
@@ -168,3 +193,13 @@ class Ssh:
         # The transport's thread sees the end at once and wakes every channel; close() would wait for it.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _refusal(error: Exception) -> tuple[str, str]:
+    """Return in a person's words why nobody was let in, and what to do."""
+    said = str(error) or type(error).__name__
+    if isinstance(error, paramiko.AuthenticationException):
+        return f"the guest's SSH server refuses the harness's key ({said})", _OTHER_WAY
+    if isinstance(error, EOFError | ConnectionResetError) or "SSH protocol banner" in said:
+        return "no SSH server answers in the guest", f"see whether dropbear runs: {_OTHER_WAY}"
+    return said, ""

@@ -18,7 +18,7 @@ from harness.machine.deadlines import Deadlines
 from harness.machine.identity import Identity, Identityd
 from harness.machine.journal import ENDED, Journal, Lane
 from harness.machine.lifeline import Lifeline
-from harness.machine.process import QemuProcess
+from harness.machine.process import QemuProcess, signal_of
 from harness.machine.programs import RunsPrograms
 from harness.machine.qmp import Qmp
 from harness.machine.rundir import RunDirectory
@@ -417,7 +417,7 @@ class VirtualMachine(RunsPrograms):
         if panics:
             self.abort(GuestPanicError(doing, panics[0], evidence=evidence))
             return
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        how = f"was killed by {signal_of(-status)}" if status < 0 else f"ended with status {status}"
         self.abort(QemuExitError(doing, f"QEMU {how} while the guest was still wanted", evidence=evidence))
 
 

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from harness.errors import GuestPanicError
+from harness.machine.stuck import lock_in
+
+_KILLED = re.compile(r"Out of memory: Killed process .*")
 
 
 @dataclass(frozen=True)
@@ -63,18 +67,24 @@ class KernelReportError(GuestPanicError):
         """Make the error of a report."""
         place = crash.place
         where = f", in {_function(place)} at {place.file}:{place.line}" if place else ""
-        super().__init__("running the guest", f"{crash.kind}: {crash.title}{where}", evidence=crash.lines)
+        stuck = _waits_for(crash)
+        super().__init__(
+            "running the guest", f"{crash.kind}: {crash.title}{stuck}{where}", evidence=crash.lines
+        )
         self.crash, self.guest, self.meanwhile = crash, guest, meanwhile
 
     def __str__(self) -> str:
-        head, *evidence = super().__str__().split("\n")
-        return "\n".join((head, *self._about(), *evidence))
+        # What the kernel said comes first: a summary shows no more than the beginning of a line.
+        _, *evidence = super().__str__().split("\n")
+        return "\n".join((self.seen, *self._about(), *evidence))
 
     def _about(self) -> list[str]:
         lines = []
         if self.guest or self.meanwhile:
             doing = f", while {self.meanwhile}" if self.meanwhile else ""
             lines.append(f"  in {self.guest or 'the guest'}{doing}")
+        # Far below, behind a stack and all that memory is used for, is who had to go.
+        lines += [f"  {killed[0]}" for line in self.crash.lines if (killed := _KILLED.search(line))]
         place = self.crash.place
         if place is not None:
             lines.append(f"  {place.file}:{place.line}, {_function(place)}:")
@@ -83,6 +93,14 @@ class KernelReportError(GuestPanicError):
                 for number, text in place.around
             ]
         return lines
+
+
+def _waits_for(crash: Crash) -> str:
+    """Return what a task waits for that does not go on, as a sentence; empty if that is not known."""
+    if crash.kind != "hung task":
+        return ""
+    what = lock_in("\n".join(crash.lines))
+    return f" It waits for {what}" if what else ""
 
 
 def _function(frame: SourceFrame) -> str:

@@ -15,7 +15,7 @@ from harness.errors import HarnessError, MachineError, QemuExitError
 from harness.machine import migration
 from harness.machine.deadlines import Deadlines
 from harness.machine.lifeline import Lifeline
-from harness.machine.process import QemuProcess
+from harness.machine.process import QemuProcess, signal_of
 from harness.machine.qmp import Qmp
 from harness.qtest.client import QtestClient
 from harness.qtest.memory import GuestMemory
@@ -290,7 +290,7 @@ class QtestMachine:
                 "speaking to QEMU", "it closed the connection and lives", "", self._evidence()
             )
         status = self._process.returncode or 0
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        how = f"was killed by {signal_of(-status)}" if status < 0 else f"ended with status {status}"
         report = SANITIZER_REPORT.search(said := self.output())
         if report:
             line = next(line for line in said[report.start() :].splitlines())

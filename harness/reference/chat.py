@@ -11,10 +11,13 @@ from __future__ import annotations
 import enum
 import unicodedata
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from harness.reference.abi import Op
 from harness.reference.cipher import aes_cbc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PORT = 35001
 KEY = b"hellhellhellhell"
@@ -78,6 +81,33 @@ def unframe(data: bytes, *, plain: bool = False) -> bytes:
         raise ValueError(f"a frame has {FRAME_BYTES} bytes and ends with a newline")
     padded = data[:-1] if plain else aes_cbc(Op.DECRYPT, KEY, IV, data[:-1])
     return padded.rstrip(b"\0")
+
+
+def difference(frames: Sequence[bytes], said: Sequence[str | bytes], *, plain: bool = False) -> str:
+    """Return in words where frames first differ from those of some messages; empty where they do not.
+
+    The byte that is told is one of the message, not of the ciphertext.
+
+    Args:
+        frames: what crossed the wire.
+        said: the messages, each with its newline.
+        plain: without encryption.
+    """
+    for number, (seen, message) in enumerate(zip(frames, said, strict=False)):
+        right = frame(message, plain=plain)
+        if seen == right:
+            continue
+        if len(seen) != FRAME_BYTES or seen[-1:] != _END:
+            return f"frame {number} has {len(seen)} bytes and not {FRAME_BYTES}, or no newline at its end"
+        text = message.encode() if isinstance(message, str) else message
+        if not plain and seen.startswith(text):
+            return f"frame {number} carries its message unencrypted: {text!r}"
+        was, is_right = seen[:-1], right[:-1]
+        if not plain:
+            was, is_right = (aes_cbc(Op.DECRYPT, KEY, IV, one) for one in (was, is_right))
+        at = next(place for place, (one, other) in enumerate(zip(was, is_right, strict=True)) if one != other)
+        return f"frame {number}: byte {at} of its message is {was[at]:#04x} and not {is_right[at]:#04x}"
+    return "" if len(frames) == len(said) else f"{len(frames)} frames for {len(said)} messages"
 
 
 def displayed(message: bytes) -> str:

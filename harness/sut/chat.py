@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pexpect
 
+from harness.errors import MachineError
 from harness.reference.chat import FAREWELL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+_LAST = 100
 _OUR_GREETINGS = {"client": "connected", "server": "accepted"}
+
+
+class NoPromptError(MachineError):
+    """A chat program does not show its prompt."""
 
 
 class Terminal(Protocol):
@@ -90,8 +96,15 @@ class ChatEnd:
 
     def prompted(self) -> None:
         """Wait for the prompt: it is this end's turn."""
-        if self.prompt:
+        if not self.prompt:
+            return
+        try:
             self.terminal.expect(re.escape(self.prompt))
+        except pexpect.TIMEOUT as error:
+            last = str(getattr(self.terminal, "before", "") or "")[-_LAST:].strip("\r\n")
+            raise NoPromptError(
+                f"waiting for the {self.name}'s prompt {self.prompt!r}", f"it shows {last!r} instead"
+            ) from error
 
     def say(self, text: str) -> None:
         """Wait for the prompt and type a line."""

@@ -127,8 +127,8 @@ def test_a_report_of_pytests(tmp_path: Path, kind: str) -> None:
             "AssertionError: assert 0 == 22\n +  where 0 = ioctl(0)\nmore",
             "assert 0 == 22 + where 0 = ioctl(0)",
         ),
-        ("GuestPanicError in scenarios/x.py::test_y[z] (call)\nx.py:4:     a()\na bug: seen", "a bug: seen"),
-        ("GuestPanicError in scenarios/x.py::test_y (setup)\na bug: seen\n  | line", "a bug: seen"),
+        ("a bug: seen\nGuestPanicError in scenarios/x.py::test_y[z] (call)\nx.py:4:     a()", "a bug: seen"),
+        ("a bug: seen\nGuestPanicError in scenarios/x.py::test_y (setup)\n  | line", "a bug: seen"),
         ("", ""),
     ],
 )

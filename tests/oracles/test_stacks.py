@@ -85,7 +85,7 @@ def test_an_error_says_what_where_in_which_guest_and_meanwhile() -> None:
     )
     error = KernelReportError(crash, "guest-1", "waiting for the end of 'cat'")
     assert str(error).splitlines() == [
-        "running the guest: kernel bug: BUG: x, in f() at f.c:3",
+        "kernel bug: BUG: x, in f() at f.c:3",
         "  in guest-1, while waiting for the end of 'cat'",
         "  f.c:3, f():",
         "        2 {",

@@ -177,3 +177,24 @@ def test_a_turn_has_one_message() -> None:
         Turns().says(End.CLIENT, "x" * 256)
     with pytest.raises(ValueError, match="one line"):
         Turns().says(End.CLIENT, "x\ny")
+
+
+@pytest.mark.parametrize(
+    ("frames", "difference"),
+    [
+        ([chat.frame("a\n")], ""),
+        ([], "0 frames for 1 messages"),
+        ([chat.frame("b\n")], "frame 0: byte 0 of its message is 0x62 and not 0x61"),
+        ([chat.frame("a\n\0\0 ")], "frame 0: byte 4 of its message is 0x20 and not 0x00"),
+        ([chat.frame("a\n", plain=True)], r"frame 0 carries its message unencrypted: b'a\n'"),
+        ([b"short\n"], "frame 0 has 6 bytes and not 257, or no newline at its end"),
+    ],
+)
+def test_a_difference_is_told_by_its_byte(frames: list[bytes], difference: str) -> None:
+    assert chat.difference(frames, ["a\n"]) == difference
+
+
+def test_a_difference_of_plain_frames() -> None:
+    assert chat.difference([chat.frame("b\n", plain=True)], ["a\n"], plain=True) == (
+        "frame 0: byte 0 of its message is 0x62 and not 0x61"
+    )
