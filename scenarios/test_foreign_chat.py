@@ -114,6 +114,7 @@ def test_a_flaw_is_caught_in_a_guest(held, old_chat):
         assert FLAWS[flaw][1] in output
 
 
+@pytest.mark.thorough
 def test_the_old_chat_as_it_is(held):
     """With all its flaws at once the old chat is not right, and what it cannot do is told by name."""
     tests = ("test_typed_in_a_pipe", "test_nothing_readable_on_the_wire")
@@ -135,6 +136,7 @@ def test_plaintext_that_is_said_to_be_encrypted(held):
     assert "frame 0 carries its message unencrypted" in output
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("where", ["host", "guest"])
 def test_a_server_that_does_not_listen(held, old_chat, where):
     """A server that ends before anybody can connect is told with its status and its last words."""
@@ -154,6 +156,7 @@ def test_a_server_that_does_not_listen(held, old_chat, where):
     assert "| some day" in output
 
 
+@pytest.mark.thorough
 def test_programs_that_do_not_meet(held, old_chat):
     """A greeting that never comes is told with what came instead."""
     manifest = old_chat()

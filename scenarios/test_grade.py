@@ -64,6 +64,7 @@ def test_the_wire_of_an_old_pair(grade):
     assert "host-pointer-told" in causes
 
 
+@pytest.mark.thorough
 def test_another_wire_is_named(grade):
     """A pair with a wire of its own works, and each way in which its wire differs is told."""
     status, told = grade("otherwire", "--only=wire", "--only=CIOCGSESSION")
