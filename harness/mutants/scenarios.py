@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import time
 import re
+import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import resource
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.doctor.surroundings import Answer, Device, Surroundings
@@ -12,7 +13,6 @@ from harness.machine.accelerator import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 NOW = 1_800_000_000.0
 OPENS = Device(Access(usable=True), group="kvm", mode=0o660)
