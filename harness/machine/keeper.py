@@ -61,9 +61,8 @@ def _is_open(number: int) -> bool:
     return True
 
 
-def _look_after(child: subprocess.Popen[bytes], words: int) -> bool:
-    """Do what is said until the command has ended; returns whether it was to be kept."""
-    kept = False
+def _hear_signals(child: subprocess.Popen[bytes]) -> None:
+    """Take SIGTERM for the wish that the command end, in good order or after a while by force."""
 
     def end(*_: object) -> None:
         signal.alarm(STOP_SECONDS)
@@ -71,6 +70,11 @@ def _look_after(child: subprocess.Popen[bytes], words: int) -> bool:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGALRM, lambda *_: child.kill())
+
+
+def _look_after(child: subprocess.Popen[bytes], words: int) -> bool:
+    """Do what is said until the command has ended; returns whether it was to be kept."""
+    kept = False
     poll = select.poll()
     ended = os.pidfd_open(child.pid)
     poll.register(ended, select.POLLIN)
@@ -79,7 +83,8 @@ def _look_after(child: subprocess.Popen[bytes], words: int) -> bool:
         ready = dict(poll.poll())
         if ended in ready:
             child.wait()
-            return kept
+            # It may have been told to end right after it was told to be kept.
+            return kept or (words in ready and KEEP in os.read(words, 64))
         said = os.read(words, 64)
         if KEEP in said:
             kept = True
@@ -103,6 +108,8 @@ def main(arguments: Sequence[str]) -> int:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (1, 2):
         os.dup2(nowhere, number)
+    # Whoever knows of the command may send one at once.
+    _hear_signals(child)
     os.write(told, b"%d\n" % child.pid)
     os.close(told)
     if _look_after(child, words):
