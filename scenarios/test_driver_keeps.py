@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import re
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.reference.abi import Cipher, CopFlag, Op
+from scenarios.kernel_memory import OBJECTS, kept_since, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,34 +19,16 @@ KEY = bytes(range(16))
 ROUNDS = 100
 # What the kernel itself has more or less from one moment to the next.
 NOISE = ROUNDS // 2
-# What waits to be freed by kfree_rcu() is freed when memory is wanted, after five seconds otherwise; slabs of
-# processors are given back: only then are objects counted exactly.
-OBJECTS = (
-    "echo 2 > /proc/sys/vm/drop_caches; for s in /sys/kernel/slab/kmalloc*/shrink; do echo 1 > $s; done; "
-    "grep ^kmalloc /proc/slabinfo"
-)
 PINNED = "grep foll_pin /proc/vmstat"
-# Some memory is given back a moment later, when no processor can look at it any more.
-LOOK_SECONDS = 6
 FREE = "echo 3 > /proc/sys/vm/drop_caches; grep MemFree /proc/meminfo"
-
-
-def _numbers(vm: VirtualMachine, command: str) -> dict[str, int]:
-    text = vm.succeed(command)
-    return {name: int(value) for name, value in re.findall(r"^([\w-]+):? +(\d+)", text, re.MULTILINE)}
 
 
 def _kept(vm: VirtualMachine, work: Callable[[int], object]) -> dict[str, int]:
     """Return of which sizes of memory the kernel has more objects after ``work(ROUNDS)`` than before."""
     work(ROUNDS // 10)
-    before = _numbers(vm, OBJECTS)
+    before = numbers(vm, OBJECTS)
     work(ROUNDS)
-    end = time.monotonic() + LOOK_SECONDS
-    while True:
-        after = _numbers(vm, OBJECTS)
-        kept = {name: more for name, count in after.items() if (more := count - before[name]) > NOISE}
-        if not kept or time.monotonic() > end:
-            return kept
+    return kept_since(vm, before, NOISE)
 
 
 @pytest.fixture
@@ -62,7 +43,7 @@ def test_no_page_stays_pinned(vm, file):
     for in_place in (False, True):
         assert file.crypt(ses, Op.ENCRYPT, bytes(65536), iv=bytes(16), in_place=in_place).errno == 0
     assert file.crypt(ses, Op.ENCRYPT, bytes(65536), iv=bytes(16), dst_memory="ro").errno
-    counts = _numbers(vm, PINNED)
+    counts = numbers(vm, PINNED)
     pinned, released = counts["nr_foll_pin_acquired"], counts["nr_foll_pin_released"]
     assert pinned > 0
     assert pinned - released == 0, f"{pinned - released} pages of a program stay pinned"
@@ -80,9 +61,9 @@ def test_no_page_stays_with_the_driver(vm, file):
             assert file.ctl.ask(call).errno == 0
 
     work(2)
-    before = _numbers(vm, FREE)["MemFree"]
+    before = numbers(vm, FREE)["MemFree"]
     work(16)
-    gone = before - _numbers(vm, FREE)["MemFree"]
+    gone = before - numbers(vm, FREE)["MemFree"]
     assert gone < 8192, f"{gone} KiB are gone after 16 operations of 1 MiB"
 
 

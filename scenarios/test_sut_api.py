@@ -9,6 +9,7 @@ import time
 import pytest
 
 from harness.reference import abi, cipher
+from scenarios.kernel_memory import OBJECTS, kept_since, numbers
 
 AES = abi.Cipher.AES_CBC
 TEXT = bytes(range(64))
@@ -168,34 +169,15 @@ def test_a_small_guest_lives_through_many_operations(crypto, sut):
         assert (answer.errno, answer.dst) == (0, right)
 
 
-# As scenarios/test_driver_keeps.py has it.
-SLABS = (
-    "echo 2 > /proc/sys/vm/drop_caches; for s in /sys/kernel/slab/kmalloc*/shrink; do echo 1 > $s; done; "
-    "grep ^kmalloc /proc/slabinfo"
-)
-LOOK_SECONDS = 6
-
-
-def _objects(vm) -> dict[str, int]:
-    """Return of each size of memory how many objects there are."""
-    rows = (line.split() for line in vm.succeed(SLABS).splitlines())
-    return {row[0]: int(row[1]) for row in rows}
-
-
 def _kept(vm, work) -> dict[str, int]:
     """Return of which sizes of memory the kernel has many objects more after ``work()`` than before.
 
     Some memory is given back a moment later; a processor's own slabs count as full, whatever is in them: a
     few hundred objects more or less say nothing, one for each of 1200 calls does.
     """
-    before = _objects(vm)
+    before = numbers(vm, OBJECTS)
     work()
-    end = time.monotonic() + LOOK_SECONDS
-    while True:
-        more = {name: count - before[name] for name, count in _objects(vm).items()}
-        kept = {name: count for name, count in more.items() if count >= 600}
-        if not kept or time.monotonic() > end:
-            return kept
+    return kept_since(vm, before, 599)
 
 
 @pytest.mark.requirement("leaks")

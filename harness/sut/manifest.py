@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -224,11 +223,6 @@ class SutFile:
         if self.driver is not None and self.content.driver is not None and self.content.driver.node:
             return self.content.driver.node
         return NATIVE_NODE if self.kind is Kind.NATIVE else NODE
-
-    @property
-    def identity(self) -> str:
-        """A digest of the manifest; what its sources are is in the identities of what is built from them."""
-        return hashlib.sha256(f"{self.content.model_dump_json()} {self.half}".encode()).hexdigest()[:16]
 
     def only(self, half: Kind) -> SutFile:
         """Return one half of a pair, with our own other half.
