@@ -123,6 +123,7 @@ def test_what_is_left_of_a_guest_that_hangs(inner_terminal):
             assert False
         """,
         "--shell-on-failure",
+        "--timeout-scale=0.3",
     )
     run.expect_exact("it cannot be entered by SSH")
     run.expect_exact("its serial shell does not answer")
