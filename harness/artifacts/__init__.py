@@ -17,7 +17,7 @@ from harness.artifacts.compile import BenchPrograms, Compiler, Devcrypto, Driver
 from harness.artifacts.debug_kernel import DebugKernelBuilder
 from harness.artifacts.durations import FOLDER as DURATIONS
 from harness.artifacts.durations import Durations
-from harness.artifacts.flavour import Flavour
+from harness.artifacts.flavour import Flavour, joined
 from harness.artifacts.foreign import DeviceSources, DoesNotBuildError, DriverSources
 from harness.artifacts.foreign_driver import ForeignDriverBuilder
 from harness.artifacts.guest import saved_guest
@@ -253,8 +253,8 @@ class Artifacts:
         if theirs is None:
             return qemu
         # It opens the host's /dev/crypto.
-        preloaded = tuple(self.devcrypto().environment().items())
-        return dataclasses.replace(qemu, environment=(*qemu.environment, *preloaded))
+        preloaded = self.devcrypto().environment().items()
+        return dataclasses.replace(qemu, environment=joined(qemu.environment, preloaded))
 
     @cached_property
     def _kernel(self) -> Kernel:

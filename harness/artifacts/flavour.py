@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 # Leaks of QEMU's own; LeakSanitizer's format.
@@ -71,3 +72,12 @@ class Flavour(enum.StrEnum):
         )
         theirs = {name: os.environ.get(name, "") for name, _ in ours}
         return tuple((name, f"{value}:{theirs[name]}" if theirs[name] else value) for name, value in ours)
+
+
+def joined(first: Iterable[tuple[str, str]], then: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return environment variables of two origins: options of sanitizers add up, and the later ones win."""
+    values = dict(first)
+    for name, value in then:
+        adds = name.endswith("SAN_OPTIONS") and values.get(name)
+        values[name] = f"{values[name]}:{value}" if adds else value
+    return tuple(values.items())
