@@ -331,6 +331,7 @@ def _grade(options: argparse.Namespace) -> int:
     from harness.grade.report import shown  # noqa: PLC0415
 
     try:
+        outputs.require_different(options.file, options.json, options.html)
         for path in filter(None, (options.json, options.html)):
             outputs.require_writable(path)
         words = [*passed_on(options, "kernel"), *(f"--requirement={name}" for name in options.only)]

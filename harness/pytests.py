@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.artifacts import REPOSITORY
 from harness.errors import HarnessError, MachineError
+from harness.machine.process import signal_of
 
 if TYPE_CHECKING:
     import argparse
@@ -83,7 +84,7 @@ class Pytest:
 
         Raises:
             InterruptedRunError: it was told to stop.
-            MachineError: it did not end in time.
+            MachineError: it did not end in time, or somebody ended it.
         """
         with self._lock:
             if self._stopped:
@@ -110,6 +111,8 @@ class Pytest:
             raise InterruptedRunError(doing, "interrupted")
         if late.is_set():
             raise MachineError(doing, f"pytest did not end within {self._most_seconds:.0f} s")
+        if process.returncode < 0:
+            raise MachineError(doing, f"pytest was ended by {signal_of(-process.returncode)}")
         return Ended(process.returncode, said)
 
     def stop(self) -> None:
@@ -161,9 +164,9 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def reason_of(said: str) -> str:
-    """Return the line of pytest's words that says why it ran nothing."""
-    lines = [line.strip(" !") for line in said.splitlines() if line.strip(" !")]
-    telling = [line for line in lines if _WHY.match(line)] or lines[-1:]
+    """Return the line of pytest's words that says why it ran nothing; empty if none does."""
+    lines = (line.strip(" !") for line in said.splitlines())
+    telling = [line for line in lines if _WHY.match(line)]
     return _WHY.sub("", telling[-1]) if telling else ""
 
 

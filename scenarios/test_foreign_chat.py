@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import psutil
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
@@ -99,6 +100,16 @@ def test_a_flaw_is_caught(held, old_chat, flaw):
     assert "1 failed, 1 passed" in output, f"it is {test} alone that is to fail:\n{output}"
     assert "test_each_hears_the_other PASSED" in output
     assert why in output
+
+
+def test_a_server_that_goes_into_the_background(held, old_chat):
+    """A server that leaves its terminal is told so, and does not outlive its test."""
+    manifest = old_chat("BACKGROUND")
+    status, output = held(manifest, "test_each_hears_the_other")
+    assert status == 1, output
+    assert "the chat's server to listen: it went into the background" in output, output
+    named = [one for one in psutil.process_iter(["name", "status"]) if one.info["name"] == "server"]
+    assert all(one.info["status"] == psutil.STATUS_ZOMBIE for one in named)
 
 
 @pytest.mark.thorough

@@ -43,7 +43,7 @@ def test_a_faulty_part_is_caught_by_name(harness_command, artifacts, tmp_path, n
     ("arguments", "said"),
     [
         (["--only=none"], "there is no 'none'"),
-        (["-n", "0"], "invalid"),
+        (["-n", "0"], "'0' is not a number of 1 or more"),
         (["--json=/nowhere/told.json"], "No such file or directory"),
     ],
     ids=["name", "number", "file"],

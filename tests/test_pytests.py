@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.errors import MachineError
@@ -45,6 +46,16 @@ def test_lines_are_heard_as_they_are_written_and_it_is_stopped(waits: list[str])
 def test_it_does_not_take_for_ever(waits: list[str]) -> None:
     with pytest.raises(MachineError, match="waiting: pytest did not end within 2 s"):
         Pytest(2.0).run(waits, "waiting")
+
+
+def test_who_ends_it_is_told(waits: list[str]) -> None:
+    def kill_when(line: str) -> None:
+        if "it waits" in line:
+            (child,) = psutil.Process().children()
+            child.kill()
+
+    with pytest.raises(MachineError, match=r"waiting: pytest was ended by signal 9 \(SIGKILL\)"):
+        Pytest().run(waits, "waiting", kill_when)
 
 
 def test_its_status_and_its_words() -> None:

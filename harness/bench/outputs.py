@@ -37,6 +37,22 @@ def require_writable(path: Path) -> None:
             path.unlink()
 
 
+def require_different(*paths: Path | None) -> None:
+    """See that no two of some files are one; None is no file.
+
+    Raises:
+        SetupError: two are.
+    """
+    seen: set[Path] = set()
+    for path in filter(None, paths):
+        with _refusals(path):
+            place = path.resolve()
+        if place in seen:
+            doing, what = f"writing {path}", "it is named twice: one would overwrite the other"
+            raise SetupError(doing, what, "name another file")
+        seen.add(place)
+
+
 def make_folder(path: Path) -> None:
     """Make sure that a folder is there, with those above it.
 

@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.machine.deadlines import positive
-
-if TYPE_CHECKING:
-    import argparse
 
 REQUESTS = 10_000
 
 
 def count_of(text: str) -> int:
-    """Read a number of 1 or more; raise ValueError for anything else."""
+    """Read a number of 1 or more; raise argparse.ArgumentTypeError for anything else."""
     return _at_least(text, 1)
 
 
@@ -24,9 +21,12 @@ def _seed(text: str) -> int:
 
 
 def _at_least(text: str, least: int) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
     if number < least:
-        raise ValueError(f"{text!r} is not a number of {least} or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {least} or more")
     return number
 
 

@@ -223,4 +223,4 @@ class Grader:
 def _why_early(ended: Ended) -> str:
     if ended.status in (PASSED, FAILED, NOTHING):
         return ""
-    return reason_of(ended.said) or f"pytest ended with {ended.status}"
+    return reason_of(ended.said) or f"pytest ended with status {ended.status}"

@@ -11,7 +11,7 @@ from harness.errors import SetupError
 from harness.reference import chat as ours
 from harness.reference.abi import Op
 from harness.reference.cipher import aes_cbc
-from harness.sut.table import KEYS_CURE, Table
+from harness.sut.table import KEYS_CURE, Table, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -228,7 +228,7 @@ def _command(table: Table, end: str, folder: Path) -> tuple[str, ...]:
         return (program, device) if device else (program,)
     if sources and command[0] != program:
         raise table.wrong(key, command[0], f"{program} as its first word, which is what {end} is compiled to")
-    if not sources and not (folder / command[0]).is_file():
+    if not sources and not is_file(folder / command[0]):
         raise table.wrong(key, command[0], f"a program in {folder}, as {end} names no sources to compile")
     return command
 

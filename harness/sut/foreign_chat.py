@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shlex
 import signal
 import time
@@ -41,6 +43,10 @@ LOOPBACK = "127.0.0.1"
 _HOST_DEVICE = "/dev/crypto"
 GUEST_FOLDER = "/run/chat"
 _GONE = 3
+_STAYS = "it has to stay on its terminal"
+_AWAY = f"it went into the background; {_STAYS}"
+# By it a program is known that left its terminal and its parent.
+_BRAND = "HARNESS_CONVERSATION"
 # TCP_LISTEN of the kernel's include/net/tcp_states.h, as /proc/net/tcp has it.
 _LISTENING = "0A"
 
@@ -140,6 +146,7 @@ def chat_on_host(
         NotListeningError: the server has ended, or does not listen.
     """
     wishes = wishes or Wishes()
+    brand = secrets.token_hex(8)
 
     def start(name: str, **more: str) -> HostTerminal:
         program = programs.end(name)
@@ -148,6 +155,7 @@ def chat_on_host(
         )
         command = wishes.typed(name, command)
         noted = journal.terminal(name, *WINDOW) if journal else None
+        more |= {_BRAND: brand}
         terminal = HostTerminal(command, noted, **environment, **wishes.shim(name), **more)
         terminal.timeout = ANSWER_SECONDS * scale
         # The terminal keeps what is typed early.
@@ -156,8 +164,9 @@ def chat_on_host(
         return terminal
 
     with ExitStack() as stack:
+        stack.callback(_end_all, brand)
         server = start("server", CHATSHIM_BIND="0")
-        where = _listening(server, LISTEN_SECONDS * scale)
+        where = _listening(server, brand, LISTEN_SECONDS * scale)
         wire = stack.enter_context(RelayWire(where, spec.frame_bytes, journal))
         client = start("client", CHATSHIM_CONNECT=str(wire.port))
         yield _chat(
@@ -168,27 +177,52 @@ def chat_on_host(
         )
 
 
-def _listening(server: HostTerminal, seconds: float) -> tuple[str, int]:
+def _listening(server: HostTerminal, brand: str, seconds: float) -> tuple[str, int]:
     """Wait until a program listens, without connecting; return where: it may take one peer only."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             process = psutil.Process(server.pid)
             family = [process, *process.children(recursive=True)]
-            found = [one for each in family for one in each.net_connections("tcp")]
-        except psutil.NoSuchProcess:
+            found = [
+                (os.getsid(each.pid), one.laddr)
+                for each in family
+                for one in each.net_connections("tcp")
+                if one.status == psutil.CONN_LISTEN
+            ]
+        except (psutil.NoSuchProcess, ProcessLookupError):
             found = []
-        for one in found:
-            if one.status == psutil.CONN_LISTEN:
-                return ("::1" if one.laddr.ip == "::1" else LOOPBACK), one.laddr.port
+        for session, address in found:
+            if session != server.pid:
+                raise _not_listening(_AWAY, str(server.before))
+            return ("::1" if address.ip == "::1" else LOOPBACK), address.port
         if not server.isalive():
             status = server.exit_status()
-            raise _not_listening(f"it ended with status {status}", str(server.before))
+            ended = f"it ended with status {status}" + ("" if status else f"; {_STAYS}")
+            seen = _AWAY if _descend(brand) else ended
+            raise _not_listening(seen, str(server.before))
         if time.monotonic() > deadline:
             server.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=READ_SECONDS)
             raise _not_listening("it listens to no port", str(server.before))
         # There is nothing to wait on for a socket of somebody else; its end is waited for meanwhile.
         time.sleep(SLICE / 10)
+
+
+def _descend(brand: str) -> list[psutil.Process]:
+    """Return the processes that were started with a variable, and theirs, wherever they went."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(_BRAND) == brand:
+                found.append(process)
+    return found
+
+
+def _end_all(brand: str) -> None:
+    """Kill what a program has left behind: one that went into the background is nobody's child."""
+    for process in _descend(brand):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _kill(terminal: HostTerminal) -> None:

@@ -21,10 +21,12 @@ from pydantic import (
     model_validator,
 )
 
+from harness.artifacts import foreign_driver, qemu_foreign
 from harness.artifacts.foreign import VIRTIO_ID, DeviceSources, DriverSources
-from harness.errors import SetupError
+from harness.errors import HarnessError, SetupError
 from harness.sut.chat_spec import ChatSpec
 from harness.sut.features import Feature, Kind, Nodes
+from harness.sut.table import is_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,10 +91,12 @@ class Driver(_Table):
     parameters: _Options = Field("", description="parameters of the module")
     needs: tuple[_Word, ...] = Field((), description="modules of the kernel's own that are loaded before")
     nodes: Nodes = Field(Nodes.AUTO, description="auto: the module makes its nodes; mknod: the harness does")
-    major: int = Field(MAJOR, ge=1, le=MOST_MAJOR, description="of the nodes, with mknod")
-    minors: int = Field(1, ge=1, le=32, description="how many nodes mknod makes")
+    major: int = Field(MAJOR, strict=True, ge=1, le=MOST_MAJOR, description="of the nodes, with mknod")
+    minors: int = Field(1, strict=True, ge=1, le=32, description="how many nodes mknod makes")
     node: _Path | None = Field(None, description="the node of the first device")
-    compat: bool = Field(default=True, description="whether the headers for old code are put in front")
+    compat: bool = Field(
+        default=True, strict=True, description="whether the headers for old code are put in front"
+    )
 
 
 class Device(_Table):
@@ -106,7 +110,9 @@ class Device(_Table):
     defines: tuple[_Macro, ...] = Field((), description="macros, NAME or NAME=VALUE")
     type: _Word = Field("virtio-cryptodev", description="the name of the type that goes on a virtio bus")
     device: _DeviceOption = Field("virtio-cryptodev-pci", description="what -device is given")
-    compat: bool = Field(default=True, description="whether the headers for old code are put in front")
+    compat: bool = Field(
+        default=True, strict=True, description="whether the headers for old code are put in front"
+    )
 
     @field_validator("device")
     @classmethod
@@ -124,11 +130,19 @@ class Manifest(_Table):
     kind: Literal["pair", "driver", "device", "native", "chat"] = Field(description="what of it is not ours")
     features: tuple[Feature, ...] = Field((), description="what of /dev/crypto it has besides AES-CBC")
     virtio_id: int = Field(
-        VIRTIO_ID, ge=1, le=MOST_VIRTIO_ID, description="by which driver and device find each other"
+        VIRTIO_ID,
+        strict=True,
+        ge=1,
+        le=MOST_VIRTIO_ID,
+        description="by which driver and device find each other",
     )
     wire: Literal["reference", "other"] = Field("reference", description="what crosses the virtqueue")
     max_bytes: int = Field(
-        65536, ge=4096, multiple_of=16, description="the most bytes of one operation that it promises"
+        65536,
+        strict=True,
+        ge=4096,
+        multiple_of=16,
+        description="the most bytes of one operation that it promises",
     )
     driver: Driver | None = Field(None, description="the guest's module")
     device: Device | None = Field(None, description="QEMU's device")
@@ -248,32 +262,38 @@ class SutFile:
 
 def _existing(start: Path, name: str) -> Path | None:
     """Return a folder if there is one of that name; what can be no name at all is none."""
-    try:
-        folder = (start / name).resolve()
-        return folder if name and folder.is_dir() else None
-    except (OSError, ValueError):
-        return None
+    return (start / name).resolve() if name and is_folder(start / name) else None
 
 
 def load(path: Path) -> SutFile:
-    """Read a manifest, and see that the folders that it names are there.
+    """Read a manifest, and see that the folders and the sources that it names are there.
 
     Raises:
         SetupError: it cannot be read, a key is missing, unknown or wrong: one line about the first.
     """
+    doing = f"reading {path.name or path}"
     try:
         text = path.read_text("utf-8")
     except OSError as error:
         cure = "python -m harness init-sut writes one"
-        raise SetupError(f"reading {path.name}", error.strerror or str(error), cure) from error
+        raise SetupError(doing, error.strerror or str(error), cure) from error
     except UnicodeDecodeError as error:
-        raise SetupError(f"reading {path.name}", f"it is no TOML: {error}", _CURE) from error
-    return parsed(text, path)
+        raise SetupError(doing, f"it is no TOML: {error}", _CURE) from error
+    file = parsed(text, path)
+    try:
+        # A folder without what it is named for is no verdict on the sources.
+        if file.driver is not None:
+            foreign_driver.plan(file.driver)
+        if file.device is not None:
+            qemu_foreign.compiled(file.device)
+    except HarnessError as error:
+        raise SetupError(doing, error.seen, error.cure) from error
+    return file
 
 
 def parsed(text: str, path: Path) -> SutFile:
     """Return a manifest from its text, as if it were at ``path``; raises as :func:`load`."""
-    doing = f"reading {path.name}"
+    doing = f"reading {path.name or path}"
     try:
         content = Manifest.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -282,6 +302,9 @@ def parsed(text: str, path: Path) -> SutFile:
         raise SetupError(doing, "it is nested too deeply", _CURE) from error
     except ValidationError as error:
         raise SetupError(doing, _first(error), _CURE) from error
+    except ValueError as error:
+        # What CPython refuses of what TOML allows: a number of thousands of digits.
+        raise SetupError(doing, str(error).partition(";")[0], _CURE) from error
     file = SutFile(path.absolute(), content)
     # Asked for now: a folder that is not there is told before anything is built.
     _ = file.driver, file.device, file.chat

@@ -17,6 +17,22 @@ KEYS_CURE = "docs/chat.md explains the keys"
 _HEX = "hex:"
 
 
+def is_folder(path: Path) -> bool:
+    """Tell whether a folder is there; what can be no path at all is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a file is there; what can be no path at all is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 class Table:
     """A table; each method takes a key's value, or the default where it is missing.
 
@@ -36,7 +52,7 @@ class Table:
     def text(self, key: str, default: str, *, least: int = 0) -> str:
         """Return a text of at least ``least`` characters, without a line break."""
         value = self._value(key, default)
-        if not isinstance(value, str) or len(value) < least or "\n" in value:
+        if not isinstance(value, str) or len(value) < least or set("\n\0").intersection(value):
             raise self.wrong(key, value, "a text on one line" + (" that is not empty" if least else ""))
         return value
 
@@ -80,7 +96,7 @@ class Table:
     def folder(self, key: str, start: Path) -> Path:
         """Return a folder that exists, relative to ``start``; that one itself by default."""
         name = self.text(key, ".", least=1)
-        if not (start / name).is_dir():
+        if not is_folder(start / name):
             raise self.wrong(key, name, f"a folder in {start}")
         return (start / name).resolve()
 
@@ -90,7 +106,7 @@ class Table:
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             raise self.wrong(key, value, "a list of C files")
         for name in value:
-            if not (folder / name).is_file():
+            if not is_file(folder / name):
                 raise self.wrong(key, name, f"a file in {folder}")
         return tuple(value)
 
@@ -101,11 +117,12 @@ class Table:
         expected = f"a command in which of {{…}} only {allowed} may stand"
         try:
             words = shlex.split(value)
-            names = [name for word in words for _, name, _, _ in string.Formatter().parse(word)]
+            fields = [field[1:] for word in words for field in string.Formatter().parse(word)]
         except ValueError as error:
             raise self.wrong(key, value, f"{expected} ({error})") from None
-        if not {name for name in names if name is not None}.issubset(placeholders):
-            raise self.wrong(key, value, expected)
+        for name, how, conversion in fields:
+            if name is not None and (name not in placeholders or how or conversion):
+                raise self.wrong(key, value, expected)
         return tuple(words)
 
     def nothing_else(self) -> None:

@@ -162,9 +162,11 @@ def test_what_is_told_meanwhile_drives_no_terminal() -> None:
     assert "no\\x1b[1m half" in told
 
 
-@pytest.mark.parametrize(("status", "why"), [(-11, "pytest ended with -11"), (3, "pytest ended with 3")])
+@pytest.mark.parametrize(
+    ("status", "why"), [(2, "pytest ended with status 2"), (3, "pytest ended with status 3")]
+)
 def test_a_run_that_ends_early_leaves_what_was_known(status: int, why: str) -> None:
-    grade, _ = _graded(FakeProgram(Says([PASSES], status)))
+    grade, _ = _graded(FakeProgram(Says([PASSES], status, "test_sut_chat.py F")))
     assert (grade.ended, grade.good, status_of(grade)) == (why, False, 1)
     assert _verdict(grade, Requirement.CRYPT) is Verdict.PASS
     assert _verdict(grade, Requirement.LEAKS) is Verdict.NOT_REACHED

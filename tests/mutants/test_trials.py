@@ -145,7 +145,7 @@ def test_the_line_that_says_what_is_wrong(text: str, message: str) -> None:
         ),
         ("words\n!!! _pytest.outcomes.Exit: building it: no !!!\n0 tests\n", "building it: no"),
         ("ERROR: not found: x\n\nno tests ran in 0.1s\n", "not found: x"),
-        ("killed\n\n", "killed"),
+        ("test_sut_chat.py F", ""),
         ("", ""),
     ],
 )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +13,6 @@ from harness.errors import SetupError
 from harness.sut import Feature, Kind
 from harness.sut.foreign import Guests, system_of
 from harness.sut.manifest import load, schema
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PAIR = """
 name = "theirs"
@@ -39,8 +36,10 @@ device = "virtio-crypt-pci,vectors=0"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("guest", "qemu/include", "chat"):
+    for name in ("guest", "qemu/include", "chat", "empty"):
         (tmp_path / name).mkdir(parents=True)
+    for name in ("guest", "qemu"):
+        (tmp_path / name / "crypto.c").touch()
     return tmp_path
 
 
@@ -140,11 +139,20 @@ def test_a_native_module(folder: Path) -> None:
         (DEVICE + "device = 'x y'\n", "device.device = 'x y': string should match"),
         (DEVICE + "device = 'x,a=b,id=c'\n", "device.device = 'x,a=b,id=c': the harness gives the id"),
         (DEVICE + "type = '-x'\n", "device.type = '-x': string should match"),
+        (NATIVE + "major = true\n", "driver.major = True: input should be a valid integer"),
+        (NATIVE + "minors = '3'\n", "driver.minors = '3': input should be a valid integer"),
+        (NATIVE + "compat = 'yes'\n", "driver.compat = 'yes': input should be a valid boolean"),
+        (NATIVE + "sources = ['*.zz']\n", "is called *.zz"),
+        (DEVICE + "sources = ['*.zz']\n", "there is no *.zz in "),
+        (NATIVE.replace("guest", "empty"), "is called **/*.c"),
+        ("virtio_id = " + "1" * 5000 + "\n" + NATIVE, "Exceeds the limit"),
         ("a = " + "[" * 5000, "it is nested too deeply"),
     ],
     ids=["name", "kind", "unknown", "kinds", "table", "spare", "folder", "number", "node", "options",
          "feature", "toml", "chat", "nul", "long", "no folder", "absolute", "above", "stars", "no pattern",
-         "module", "above /dev", "escape", "lines", "no device", "no value", "space", "id", "type", "deep"],
+         "module", "above /dev", "escape", "lines", "no device", "no value", "space", "id", "type",
+         "flag for a number", "text for a number", "text for a flag", "no driver's source",
+         "no device's source", "no source", "digits", "deep"],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line(folder: Path, text: str, said: str) -> None:
     with pytest.raises(SetupError) as caught:
@@ -158,6 +166,11 @@ def test_what_is_wrong_is_one_line(folder: Path, text: str, said: str) -> None:
 def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"reading no\.toml: No such file or directory"):
         load(tmp_path / "no.toml")
+
+
+def test_a_folder_in_place_of_a_manifest() -> None:
+    with pytest.raises(SetupError, match=r"reading \.: Is a directory"):
+        load(Path())
 
 
 def test_the_schema_is_the_one_that_is_published() -> None:

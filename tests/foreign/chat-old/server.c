@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <signal.h>
 #include "talk.h"
 
 int main(int argc, char **argv)
@@ -7,6 +8,10 @@ int main(int argc, char **argv)
 	int on = 1, sock, listening = socket(AF_INET, SOCK_STREAM, 0);
 
 	prepare(argc > 1 ? argv[1] : "/dev/crypto");
+#ifdef FLAW_BACKGROUND
+	signal(SIGHUP, SIG_IGN);
+	MUST("daemon", daemon(1, 1) == 0);
+#endif
 	memset(&at, 0, sizeof(at));
 	at.sin_family = AF_INET;
 	at.sin_port = htons(PORT);
