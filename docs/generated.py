@@ -116,7 +116,8 @@ class _Asked:
     def addoption(self, *names: str, **how: Any) -> None:
         """Keep an option."""
         kept = argparse.ArgumentParser(add_help=False).add_argument(*names, **how)
-        self.rows.append(_row(kept))
+        if kept.help != argparse.SUPPRESS:
+            self.rows.append(_row(kept))
 
 
 def _modules() -> list[Any]:

@@ -192,18 +192,22 @@ def _told(built: object) -> str:
 
 
 def _shell(options: argparse.Namespace) -> int:
-    into_commands.refuse_misuse(options)
+    try:
+        into_commands.refuse_misuse(options)
+    except SetupError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return MISUSED
     return into_commands.shell(options, _artifacts(options))
 
 
 def _replay(options: argparse.Namespace) -> int:
     if into_commands.is_test(options.file):
         return into_commands.replay_test(options)
-    into_commands.refuse_misuse(options)
     try:
+        into_commands.refuse_misuse(options)
         trace = into_commands.trace_of(options.file)
     except SetupError as error:
-        print(f"harness: {error.seen}", file=sys.stderr)
+        print(f"harness: {error}", file=sys.stderr)
         return MISUSED
     try:
         replay(trace, _artifacts(options).qemu(), timeout_scale=options.timeout_scale or timeout_scale())

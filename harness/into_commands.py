@@ -74,10 +74,9 @@ def refuse_misuse(options: argparse.Namespace) -> None:
     """See to it, before anything is built, that the options go together.
 
     Raises:
-        SetupError: they do not, or something is missing for them.
+        SetupError: they do not.
     """
     if getattr(options, "chat", None):
-        panes.require_programs()
         if options.gdb:
             raise SetupError("opening a chat", "--gdb does not go with --chat", "leave one of them out")
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -94,7 +93,13 @@ def refuse_misuse(options: argparse.Namespace) -> None:
 
 
 def shell(options: argparse.Namespace, artifacts: Artifacts) -> int:
-    """Give the person a guest, or a chat; returns the exit code."""
+    """Give the person a guest, or a chat; returns the exit code.
+
+    Raises:
+        SetupError: a program is missing that it takes.
+    """
+    if options.chat:
+        panes.require_programs()
     scale = options.timeout_scale or timeout_scale()
     file = manifest.load(options.sut) if options.sut else None
     if options.chat and file and file.chat and file.chat.where is Where.HOST:

@@ -20,6 +20,7 @@ import pytest
 
 from harness.oracles.crash import KernelReportError
 from harness.oracles.expectation import Expectation, dying_of
+from harness.report.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -154,7 +155,7 @@ class Summary:
         if self.reported:
             terminalreporter.section("reports of the kernel")
             for line in self.lines:
-                terminalreporter.line(line)
+                terminalreporter.line(clean(line))
 
 
 def _shortened(text: str, first: str) -> str:

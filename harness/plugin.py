@@ -27,6 +27,7 @@ from harness.machine.accelerator import requested_accelerator
 from harness.machine.deadlines import positive, timeout_scale
 from harness.pytests import place_of
 from harness.report import run as report
+from harness.report.text import clean
 from harness.room import NO_CARE, Care, Room, prove_accelerator
 from harness.sut import mutants, selection
 from harness.sut.bundled import OurGuests, SystemUnderTest
@@ -318,6 +319,7 @@ def pytest_runtest_makereport(
         cause, *more = str(call.excinfo.value).split("\n")
         kind = f"{type(call.excinfo.value).__name__} in {item.nodeid} ({call.when})"
         place = place_of(item.path, call.excinfo)
-        report.longrepr = "\n".join((cause, kind, *filter(None, [place]), *more))
+        # What a guest has said may drive a terminal, or the machine that reads our output.
+        report.longrepr = clean("\n".join((cause, kind, *filter(None, [place]), *more)))
         item.stash[TOLD] = call.excinfo.value
     return report

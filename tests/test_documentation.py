@@ -23,6 +23,7 @@ _VARIABLE = re.compile(r"\bHARNESS_[A-Z_]+\b")
 # Between the harness and its own QEMU: where chains are written, and macros of foreign devices.
 _INTERNAL = {
     "HARNESS_WIRETAP",
+    "HARNESS_CONVERSATION",
     "HARNESS_VIRTIO_ID",
     "HARNESS_NAMES_H",
     "HARNESS_DEVICE_TYPE",

@@ -8,6 +8,7 @@ sends its part home when it ends.
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,13 +29,20 @@ _CONCLUSION = "report: conclusion"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option; its default is its environment variable."""
     text = f"write a report of this run into this folder: index.html, junit.xml, … ({VARIABLE})"
-    parser.getgroup("harness").addoption("--report", type=Path, default=None, metavar="DIR", help=text)
+    parser.getgroup("harness").addoption("--report", type=_folder, default=None, metavar="DIR", help=text)
+
+
+def _folder(text: str) -> Path:
+    """Read the option's value: nothing is no folder, as a variable gives that was not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("it names no folder")
+    return Path(text)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin the report, before anything is built."""
-    asked = config.getoption("--report") or os.environ.get(VARIABLE)
+    asked = config.getoption("--report") or os.environ.get(VARIABLE) or None
     # What a test starts is no part of this report.
     patch = pytest.MonkeyPatch()
     patch.delenv(VARIABLE, raising=False)

@@ -21,6 +21,7 @@ from harness.report.annotations import Annotation, in_repository
 from harness.report.model import RunRecord, TestRecord
 from harness.report.parts import ANNOTATIONS, JUNIT, PAGE, Folder
 from harness.report.phases import PLACE, WAITS
+from harness.report.text import clean, one_line
 from harness.report.waits import Wait, longest
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Conclusion:
         """Conclude a run of ``config``, with a report if there is a folder for it."""
         self._config, self._folder, self._rerun, self._header = config, folder, rerun, header
         self._started, self._begun = datetime.now(UTC).astimezone(), time.monotonic()
-        self._ran = False
+        self._ran, self._ended = False, ""
         self._waits: list[Wait] = []
         self._annotations: list[Annotation] = []
         self._headers: dict[tuple[str, ...], list[str]] = {}
@@ -62,32 +63,62 @@ class Conclusion:
         """A run that never began has no report."""
         self._ran = True
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Make room: had this run been refused, an earlier report would stay."""
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                self._folder.begin()
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Hear of a file in which no tests could be found."""
+        if report.failed and self._folder is not None:
+            self._annotate(report.nodeid, report.longreprtext, None)
+            self._record(report.nodeid, 0.0, report.longreprtext)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Hear why the run ends before all has been run."""
+        self._ended = one_line(str(excinfo.value)) or "interrupted"
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Hear how it ended: what was refused had no tests to tell of."""
+        if exitstatus == pytest.ExitCode.USAGE_ERROR:
+            self._ran = False
+        elif exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+            self._ended = self._ended or "an internal error of pytest: see the terminal"
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Hear of a phase of a test."""
         told = vars(report)
         waits = [Wait(seconds, at, text, report.nodeid) for seconds, at, text in told.get(WAITS, ())]
         self._waits = longest([*self._waits, *waits])
         if report.failed and self._folder is not None:
-            self._annotate(report, told.get(PLACE))
-        if str(report.when) == _DIED and self._folder is not None:
-            lines = [line for line in report.longreprtext.splitlines() if line] or ["its process died"]
-            record = TestRecord(
-                report.nodeid,
-                "",
-                "error",
-                report.duration,
-                message=lines[-1],
-                evidence=tuple(lines),
-                rerun=self._rerun(report.nodeid),
-            )
-            self._folder.part("died").add(record)
+            self._annotate(report.nodeid, report.longreprtext, told.get(PLACE))
+        if str(report.when) == _DIED:
+            self._record(report.nodeid, report.duration, report.longreprtext or "its process died")
 
-    def _annotate(self, report: pytest.TestReport, place: list[Any] | None) -> None:
-        file, line, said = place or (report.nodeid.partition("::")[0], 0, "")
+    def _record(self, nodeid: str, seconds: float, said: str) -> None:
+        """Take in what no process has recorded as it ran a test."""
+        if self._folder is None:
+            return
+        lines = [line for line in said.splitlines() if line] or ["it did not say why"]
+        record = TestRecord(
+            nodeid,
+            "",
+            "error",
+            seconds,
+            message=lines[-1].removeprefix("E").strip(),
+            evidence=tuple(lines),
+            rerun=self._rerun(nodeid),
+        )
+        self._folder.part("others").add(record)
+
+    def _annotate(self, nodeid: str, whole: str, place: list[Any] | None) -> None:
+        file, line, said = place or (nodeid.partition("::")[0], 0, "")
         # A scenario lies in the repository, whatever folder pytest has for its root.
         name = in_repository(str(file), self._config.rootpath, os.environ.get(WORKSPACE))
-        lines = (said or report.longreprtext).splitlines()
-        self._annotations.append(Annotation(name, int(line), report.nodeid, "\n".join(lines[:_MOST_LINES])))
+        lines = clean(said or whole).split("\n")
+        self._annotations.append(Annotation(name, int(line), clean(nodeid), "\n".join(lines[:_MOST_LINES])))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -121,24 +152,27 @@ class Conclusion:
         """Write the report; a folder that cannot be written to any more is told of."""
         if self._folder is None:
             return
+        if not self._ran:
+            self._folder.discard()
+            return
         try:
             self._write(self._folder)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             sys.stderr.write(f"harness: the report is not complete: {error}\n")
 
     def _write(self, folder: Folder) -> None:
         records = folder.merge()
-        if not self._ran:
-            return
         header = self._header() or next(iter(self._headers), ())
         command = shlex.join(["pytest", *map(str, self._config.invocation_params.args)])
         seconds = time.monotonic() - self._begun
         started = self._started.isoformat(timespec="seconds")
-        run = RunRecord(header, started, seconds, command, records)
+        run = RunRecord(header, started, seconds, command, records, self._ended)
+        _write_page(run, folder.path / PAGE)
+        if self._ended:
+            self._annotations.append(Annotation("", 0, "the run ended early", self._ended))
         lines = "".join(f"{annotation}\n" for annotation in self._annotations)
         (folder.path / ANNOTATIONS).write_text(lines, "utf-8")
         self._finish_junit(folder.path / JUNIT, header)
-        _write_page(run, folder.path / PAGE)
 
     def _finish_junit(self, path: Path, header: Iterable[str]) -> None:
         """Add what the run stood on to pytest's file, and have a copy if it was to lie elsewhere."""

@@ -97,6 +97,7 @@ class RunRecord:
         seconds: how long it took.
         command: what was typed.
         tests: in the order in which they ended.
+        ended: why it ended before all tests had; empty if it did not.
     """
 
     header: tuple[str, ...]
@@ -104,6 +105,7 @@ class RunRecord:
     seconds: float
     command: str
     tests: tuple[TestRecord, ...] = field(default_factory=tuple)
+    ended: str = ""
 
 
 def dumps(record: TestRecord) -> str:

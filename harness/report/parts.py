@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TESTS, PAGE, JUNIT, ANNOTATIONS = "tests.jsonl", "index.html", "junit.xml", "annotations.txt"
-_PARTS = "parts"
+# Nobody else's folder is called so; one of an earlier run that was killed is found by it.
+_PARTS, _EVERY_PARTS = ".parts-{}", ".parts-" + "[0-9a-f]" * 16
 
 
 class Folder:
@@ -28,31 +29,45 @@ class Folder:
     """
 
     def __init__(self, path: Path) -> None:
-        """Make the folder, and remove what an earlier run has left there.
+        """Make the folder, and one in it for the parts; a report that is there stays until :meth:`begin`.
 
         Raises:
             SetupError: nothing can be written there.
         """
         self.path, self.token = path.absolute(), secrets.token_hex(8)
         try:
-            parts = self.path / _PARTS
-            parts.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(parts)
-            parts.mkdir()
-            (parts / self.token).touch()
-            for name in (TESTS, PAGE, JUNIT, ANNOTATIONS):
-                (self.path / name).unlink(missing_ok=True)
+            for left in self.path.glob(_EVERY_PARTS):
+                shutil.rmtree(left)
+            self._parts.mkdir(parents=True)
+            (self._parts / self.token).touch()
         except OSError as error:
             seen = f"{self.path}: {error.strerror or error}"
             raise SetupError("beginning the report", seen, "name a folder that can be written to") from error
 
+    @property
+    def _parts(self) -> Path:
+        return self.path / _PARTS.format(self.token)
+
+    def begin(self) -> None:
+        """Remove the report of an earlier run: what of this one is not written is not there.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        for name in (TESTS, PAGE, JUNIT, ANNOTATIONS):
+            (self.path / name).unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Forget the parts; an earlier report stays as it is."""
+        shutil.rmtree(self._parts, ignore_errors=True)
+
     def part(self, who: str) -> Part:
         """Return the part of one process."""
-        return Part(self.path / _PARTS / f"{who}.part")
+        return part_of(self.path, self.token, who)
 
     def take(self, who: str, lines: str) -> None:
         """Take in the part of a process that cannot see this folder."""
-        (self.path / _PARTS / f"{who}.part").write_text(lines, "utf-8")
+        (self._parts / f"{who}.part").write_text(lines, "utf-8", errors="replace")
 
     def merge(self) -> tuple[TestRecord, ...]:
         """Put the parts together into one file, in the order in which the tests ended, and return them.
@@ -60,23 +75,23 @@ class Folder:
         A line that is not whole, as a process that was killed may leave, is left out.
         """
         found = sorted(
-            (line for path in sorted((self.path / _PARTS).glob("*.part")) for line in _lines(path)),
+            (line for path in sorted(self._parts.glob("*.part")) for line in _lines(path)),
             key=lambda line: line[0],
         )
         records = tuple(record for _, record in found)
         (self.path / TESTS).write_text("".join(f"{dumps(record)}\n" for record in records), "utf-8")
-        shutil.rmtree(self.path / _PARTS)
+        shutil.rmtree(self._parts)
         return records
 
 
 def is_here(folder: Path, token: str) -> bool:
     """Return whether a folder of this name on this machine is the one that a run has begun."""
-    return (folder / _PARTS / token).is_file()
+    return (folder / _PARTS.format(token) / token).is_file()
 
 
-def part_of(folder: Path, who: str) -> Part:
+def part_of(folder: Path, token: str, who: str) -> Part:
     """Return the part of one process in a folder that another one has begun."""
-    return Part(folder / _PARTS / f"{who}.part")
+    return Part(folder / _PARTS.format(token) / f"{who}.part")
 
 
 class Part:

@@ -58,7 +58,7 @@ class Run:
         if folder is not None:
             self.part = folder.part(_ALONE)
         elif self.reporting and is_here(Path(usage["folder"]), usage["token"]):
-            self.part = part_of(Path(usage["folder"]), self.worker)
+            self.part = part_of(Path(usage["folder"]), usage["token"], self.worker)
 
     def usage(self) -> dict[str, Any]:
         """Return what a worker has to be told."""

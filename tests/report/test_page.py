@@ -83,12 +83,12 @@ def test_it_says_what_happened_where_and_after_which_keys(elements: Elements) ->
     assert f"{sample.PANIC.title} In guest 1, 2.58 s after the test began; 80 ms after the keys" in words
     assert "during the command cryptoctl crypt --cipher aes-cbc --length 48 in guest 1." in words
     assert (
-        "In server, 32.45 s after the test began, a wait of 30.0 s for the shell's prompt ran out; "
+        "In server, 32.45 s after the test began, a wait of 30.0 s for the shell's prompt was in vain; "
         "30.1 s after the keys bye in client." in words
     )
     assert "It hit 2 tests" in words
     assert "at crypt.c:212, in crypto_crypt" in words
-    assert "30.0 s ✕ ran out" in words
+    assert "30.0 s ✕ in vain" in words
     assert "Run it again: pytest 'scenarios/test_chat_peer.py::test_the_peer_leaves' --accel tcg" in words
 
 

@@ -21,7 +21,7 @@ def _record(name: str, worker: str = "") -> TestRecord:
 
 def test_parts_of_many_become_one_in_the_order_of_their_ends(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "report")
-    one, two = part_of(folder.path, "gw0"), folder.part("gw1")
+    one, two = part_of(folder.path, folder.token, "gw0"), folder.part("gw1")
     one.add(_record("a", "gw0"))
     two.add(_record("b", "gw1"))
     one.add(_record("c", "gw0"))
@@ -37,7 +37,7 @@ def test_what_a_killed_process_left_half_is_left_out(tmp_path: Path) -> None:
     part = folder.part("gw0")
     part.add(_record("a"))
     part.add(_record("b"))
-    path = tmp_path / "parts" / "gw0.part"
+    path = tmp_path / f".parts-{folder.token}" / "gw0.part"
     path.write_text(path.read_text()[:-30])
     assert [record.name for record in folder.merge()] == ["a"]
 
@@ -59,9 +59,20 @@ def test_another_folder_of_the_same_name_is_not_this_one(tmp_path: Path) -> None
 def test_an_earlier_report_goes_and_nothing_else(tmp_path: Path) -> None:
     for name in ("index.html", "tests.jsonl", "junit.xml", "annotations.txt", "notes.txt"):
         (tmp_path / name).touch()
-    Folder(tmp_path).merge()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "tests.jsonl"]
+    for name in ("parts", ".parts-mine", f".parts-{'0' * 16}"):
+        (tmp_path / name).mkdir()
+    folder = Folder(tmp_path)
+    folder.begin()
+    folder.merge()
+    kept = [".parts-mine", "notes.txt", "parts", "tests.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
     assert (tmp_path / "tests.jsonl").read_text() == ""
+
+
+def test_a_run_that_was_refused_leaves_an_earlier_report(tmp_path: Path) -> None:
+    (tmp_path / "index.html").touch()
+    Folder(tmp_path).discard()
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 
 def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:

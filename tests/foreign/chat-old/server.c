@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <signal.h>
 #include "talk.h"
 
 int main(int argc, char **argv)
