@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -354,8 +355,10 @@ def _grade(options: argparse.Namespace) -> int:
 
 def _init_sut(options: argparse.Namespace) -> int:
     path = looking.write(options.folder)
-    print(path.read_text(), end="")
-    print(f"# written to {path}; next: python -m harness grade {path}")
+    print(path.read_text("utf-8"), end="")
+    # A folder above it may have a name that is no UTF-8.
+    shown = os.fsencode(path).decode(errors="backslashreplace")
+    print(f"# written to {shown}; next: python -m harness grade {shown}")
     return 0
 
 

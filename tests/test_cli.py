@@ -115,3 +115,12 @@ def test_the_help_loads_no_bench() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
     assert done.stdout.decode().splitlines()[-1] == "[]"
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder above is called by a byte that is no UTF-8: the manifest is written, and shown."""
+    folder = tmp_path / "a\udcff" / "b"
+    folder.mkdir(parents=True)
+    (folder / "x.c").write_text("module_virtio_driver(d);\n")
+    assert main(["init-sut", str(folder)]) == 0
+    assert "a\\xff/b/sut.toml" in capsys.readouterr().out
