@@ -60,6 +60,14 @@ def _rule(kind: Kind, *patterns: str, end: str = "") -> Rule:
     )
 
 
+def _first(pattern: str, then: str) -> str:
+    """Return what matches the first place of a pattern, small letters or not, and something after it.
+
+    A second place is never looked for: a long line that has many would be looked through as many times.
+    """
+    return rf"(?i:^(?>.*?{pattern}).*{then})"
+
+
 _LINE = r"^={20,}$"
 _TRACE = r"^</TASK>$"
 
@@ -162,7 +170,7 @@ KERNEL_RULES = (
     _rule(
         Kind.VIRTIO,
         r"\bid \d+ (?:is not a head|out of range)",
-        r"(?i:\bvirt(?:io|queue)\b.*\bbroken\b)",
+        _first(r"\bvirt(?:io|queue)\b", r"\bbroken\b"),
         r"(?i:^virtio[\w-]*(?: [\w:.-]+)?: .*\berror\b)",
         r"(?i:^(?:virtio|vring)[\w-]*(?: [\w:.-]+)?: .*\b(?:bogus|bad virtqueue length)\b)",
     ),
@@ -179,7 +187,7 @@ QEMU_RULES = (
         r"Desc next is \d+",
         r"Invalid size for indirect buffer table",
         r"Cannot map descriptor ring",
-        r"(?i:\bvirtio\w*[- ].*\b(?:incorrect|invalid|bogus|missing|broken|error)\b)",
+        _first(r"\bvirtio\w*[- ]", r"\b(?:incorrect|invalid|bogus|missing|broken|error)\b"),
     ),
     # A QEMU that was built with sanitizers
     _rule(Kind.UNDEFINED, r"runtime error: ", r"ERROR: \w+Sanitizer"),

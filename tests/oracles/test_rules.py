@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,12 @@ def test_qemu_may_warn_and_say_farewell(line: str) -> None:
 )
 def test_the_stamp_is_no_part_of_the_message(line: str) -> None:
     assert message(line) == "BUG: x"
+
+
+@pytest.mark.parametrize("text", ["virtio ", "virtio- ", "INFO: task ", "BUG a (", "WARNING: ", "id 1 "])
+def test_a_long_line_is_looked_at_once(text: str) -> None:
+    line = text * (100_000 // len(text))
+    begun = time.thread_time()
+    kind_of("x" + line)
+    kind_of("x" + line, QEMU_RULES)
+    assert time.thread_time() - begun < 1
