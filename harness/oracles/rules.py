@@ -68,6 +68,8 @@ def _first(pattern: str, then: str) -> str:
     return rf"(?i:^(?>.*?{pattern}).*{then})"
 
 
+# A task's name may have blanks and signs in it, or be empty: prctl(2), PR_SET_NAME; TASK_COMM_LEN.
+_COMM = r".{0,15}"
 _LINE = r"^={20,}$"
 _TRACE = r"^</TASK>$"
 
@@ -91,13 +93,13 @@ KERNEL_RULES = (
         r"rcu: \w+ kthread (?:starved for|timer wakeup didn't happen for)",
     ),
     # kernel/hung_task.c
-    _rule(Kind.HUNG_TASK, r"INFO: task \S+ blocked (?:for more than|in I/O wait for more than) \d+ seconds"),
+    _rule(Kind.HUNG_TASK, rf"INFO: task {_COMM}:\d+ blocked (?:in I/O wait )?for more than \d+ seconds"),
     # kernel/locking/lockdep.c, lib/debug_locks.c, kernel/locking/spinlock_debug.c
     _rule(
         Kind.LOCKING,
         r"WARNING: (?:possible (?:circular|recursive|irq)|inconsistent lock|bad (?:unlock|contention))",
         r"WARNING: (?:suspicious RCU|held lock|lock held|[Nn]ested lock|HARDIRQ-safe|SOFTIRQ-safe)",
-        r"WARNING: \S+ still has locks held!",
+        rf"WARNING: {_COMM}/\d+ still has locks held!",
         r"\[ BUG: Invalid wait context \]",
         r"INFO: trying to register non-static key",
         r"INFO: lockdep is turned off",
@@ -129,8 +131,9 @@ KERNEL_RULES = (
         r"BUG: Bad (?:page (?:state|map|cache)|rss-counter state)",
         r"BUG: non-zero pgtables_bytes",
     ),
-    # mm/slub.c, with the cache's name: "BUG kmalloc-64 (Tainted: ...): Redzone overwritten"
-    _rule(Kind.SLAB, r"\bBUG [\w-]+ \((?:Not tainted|Tainted)"),
+    # mm/slub.c, with the cache's name, in which anything may be, and print_tainted() of kernel/panic.c: "BUG
+    # kmalloc-64 (Tainted: G    B  O      ): Redzone overwritten"
+    _rule(Kind.SLAB, r"\bBUG .{1,100} \((?:Not tainted|Tainted: [A-Z ]{1,40})\): \S"),
     # arch/x86/mm/fault.c, arch/x86/kernel/dumpstack.c and traps.c: "Oops: 0002 [#1]", "divide error: 0000
     # [#1]", "general protection fault, ...: 0000 [#1]", "PANIC: double fault"; arch/arm64/mm/fault.c
     _rule(
