@@ -46,8 +46,9 @@ def _cure(here: Surroundings, found: Device, flag: str) -> str:
         module = f"{here.sudo}modprobe {_MODULES[flag]}" if flag else "use a machine that has it"
         return f"{module}; or leave it: {SLOW}"
     if found.group != GROUP or not found.mode & 0o060:
-        # Some images for containers and clouds make it root's alone.
-        return f"{here.sudo}sh -c 'chgrp {GROUP} /dev/kvm && chmod 660 /dev/kvm', and {_join(here)}"
+        # Some images for containers and clouds make it root's alone, and have no such group.
+        make = "" if here.has_group(GROUP) else f"groupadd -f -r {GROUP} && "
+        return f"{here.sudo}sh -c '{make}chgrp {GROUP} /dev/kvm && chmod 660 /dev/kvm', and {_join(here)}"
     if GROUP in here.groups:
         return "start the container with --group-add keep-groups (podman), or --group-add kvm"
     return _join(here)

@@ -29,14 +29,23 @@ FILE_BYTES = 1 << 30
 # A guest of 256 MiB, the cache of translated code, QEMU itself and its threads' stacks.
 SPACE_BYTES = 4 << 30
 GUEST_BYTES, COMPILER_BYTES, LEAST_BYTES = 400 * MB, 300 * MB, 600 * MB
+LOG_IN = (
+    "log in again, without the ulimit -v that this shell was started with (or the line with 'as' in "
+    "/etc/security/limits.conf): the hard limit is {} MiB"
+)
+"""What is to be done where this shell may not have more addresses; its hard limit goes in."""
 
 
-def _raise_line(letter: str, wanted: int, hard: int, item: str, user: str) -> str:
-    """Return what raises a limit: a word in this shell, or root's word."""
-    if hard == UNLIMITED or hard >= wanted:
+def _raise_line(letter: str, wanted: int, hard: int, item: str, user: str, *, unit: int = 1) -> str:
+    """Return what raises a limit: a word in this shell, or root's word.
+
+    ``wanted`` counts as ``ulimit`` and root's file do, in ``unit``; ``hard`` is as the kernel has it.
+    """
+    if hard == UNLIMITED or hard >= wanted * unit:
         return f"ulimit -S{letter} {wanted}"
+    # Behind what is there: other limits may have been raised in the same way.
     line = f"{user} - {item} {wanted}"
-    return f"as root: echo '{line}' >/etc/security/limits.d/harness.conf, then log in again"
+    return f"as root: echo '{line}' >>/etc/security/limits.d/harness.conf, then log in again"
 
 
 def open_files(here: Surroundings) -> Check:
@@ -77,14 +86,22 @@ def sizes(here: Surroundings, flavour: Flavour = Flavour.PLAIN) -> Check:
     name = "sizes"
     soft, hard = here.limit(resource.RLIMIT_FSIZE)
     if soft != UNLIMITED and soft < FILE_BYTES:
-        cure = _raise_line("f", FILE_BYTES // 1024, hard, "fsize", here.user)
+        cure = _raise_line("f", FILE_BYTES // 1024, hard, "fsize", here.user, unit=1024)
         return bad(name, f"files may have {soft // MB} MiB, a saved guest has more", cure)
     soft, hard = here.limit(resource.RLIMIT_AS)
     if soft != UNLIMITED and (soft < SPACE_BYTES or flavour is Flavour.ASAN):
         wanted = "AddressSanitizer takes terabytes" if flavour is Flavour.ASAN else "QEMU takes 4096"
         seen = f"a process may have {soft // MB} MiB of addresses, {wanted}"
-        return bad(name, seen, "ulimit -Sv unlimited, before the harness is started")
+        return bad(name, seen, _more_addresses(hard, flavour))
     return good(name, "files and address spaces are as large as need be")
+
+
+def _more_addresses(hard: int, flavour: Flavour) -> str:
+    """Return what raises the limit on addresses, as far as the hard limit allows it."""
+    if hard != UNLIMITED and (hard < SPACE_BYTES or flavour is Flavour.ASAN):
+        return LOG_IN.format(hard // MB)
+    most = "unlimited" if hard == UNLIMITED else hard // 1024
+    return f"ulimit -Sv {most}, before the harness is started"
 
 
 def memory(here: Surroundings, workers: int) -> Check:

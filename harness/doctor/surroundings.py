@@ -129,6 +129,15 @@ def _group(number: int) -> str:
         return str(number)
 
 
+def has_group(name: str) -> bool:
+    """Return whether the group database, wherever it is kept, knows a group."""
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
+
+
 def make_memfd() -> str:
     """Make a file in memory, as the harness does for each device; return what is wrong, if anything."""
     try:
@@ -160,6 +169,7 @@ class Surroundings:
         which: finds a program.
         run: runs one.
         kvm: looks at the KVM device.
+        has_group: tells whether there is a group of that name.
         memfd: makes a file in memory; tells what is wrong.
         now: tells the time.
     """
@@ -181,6 +191,7 @@ class Surroundings:
     which: Callable[[str], str | None] = shutil.which
     run: Callable[[Sequence[str], float], Answer] = run
     kvm: Callable[[], Device] = kvm_device
+    has_group: Callable[[str], bool] = has_group
     memfd: Callable[[], str] = make_memfd
     now: Callable[[], float] = time.time
 

@@ -16,13 +16,19 @@ from typing import TYPE_CHECKING
 from harness.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from harness.machine.deadlines import Deadline
     from harness.machine.lifeline import Lifeline
 
 _READ_BYTES = 65536
+LINE_LIMIT = 8 << 10
+"""The most characters that a line has: of a longer one, each part of this size is told as a line.
+
+It is eight times what the kernel puts in one line.  A program in the guest may write to the port what it
+likes, and every piece of an unfinished line is told with all of the line that came before it.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class LogLine:
         number: its place in the log, from 0.  A line that is told of again while it grows keeps its number.
         text: the line without its end.
         at: monotonic seconds at which its last part arrived.
-        complete: whether its end has arrived.
+        complete: whether its end has arrived, or it has become as long as a line may be.
     """
 
     number: int
@@ -163,6 +169,8 @@ class KernelLog:
                 for line in self._since(since):
                     if found := pattern.search(line):
                         return found
+                # The unfinished line is looked at again as it grows, the others are not.
+                since = max(since, len(self._lines))
                 self._lifeline.check()
                 if self._closed:
                     return None
@@ -231,7 +239,7 @@ class KernelLog:
         now = time.monotonic()
         with self._telling:
             with self._changed:
-                *whole, rest = (self._partial + text).split("\n")
+                *whole, rest = _lines_of(self._partial + text)
                 first = len(self._lines)
                 events = [LogLine(first + index, line.rstrip("\r"), now) for index, line in enumerate(whole)]
                 self._lines += events
@@ -253,3 +261,11 @@ class KernelLog:
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
+
+
+def _lines_of(text: str) -> Iterator[str]:
+    """Yield the lines of a text, the unfinished last one among them, cut where they are too long."""
+    for line in text.split("\n"):
+        # An empty line is one, too.
+        for start in range(0, len(line) or 1, LINE_LIMIT):
+            yield line[start : start + LINE_LIMIT]

@@ -50,7 +50,8 @@ class OutputStream:
         self.name = name
         self._changed = changed
         self._data = bytearray()
-        self._taken = 0
+        # Up to where it was taken, and up to where no end of a line is.
+        self._taken = self._sought = 0
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS)
         self.ended = False
 
@@ -85,9 +86,10 @@ class OutputStream:
 
     def take_line(self) -> bytes | None:
         """Return the next line with its end, the rest of an ended one, or None when there is none yet."""
-        end = self._data.find(b"\n", self._taken) + 1
-        if not end and self.ended:
-            end = len(self._data)
+        end = self._data.find(b"\n", max(self._taken, self._sought)) + 1
+        if not end:
+            self._sought = len(self._data)
+            end = self._sought if self.ended else 0
         if end <= self._taken and not self.ended:
             return None
         line = bytes(self._data[self._taken : end])

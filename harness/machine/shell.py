@@ -37,10 +37,12 @@ class Shell(Dialogue):
         self.sendline(
             f"echo {begin[:6]}''{begin[6:]}; eval {shlex.quote(command)}; echo {end[:6]}''{end[6:]}:$?"
         )
-        self.expect(rf"{begin}\r?\n", timeout)
-        self.expect(rf"{end}:(\d+)\r?\n", timeout)
-        match = self.match
+        # Of exact text only what is new is searched, of a pattern all output again for each piece of it.
+        self.expect_exact([f"{begin}\r\n", f"{begin}\n"], timeout)
+        self.expect_exact(f"{end}:", timeout)
         output = (self.before or "").replace("\r\n", "\n").replace(_CURSOR_QUERY, "")
+        self.expect(r"(\d+)\r?\n", timeout)
+        match = self.match
         if not isinstance(match, re.Match):
             raise MachineError(f"running {command}", "the shell gave no status", evidence=self.evidence())
         return CommandResult(command, int(match[1]), output.encode(), b"")

@@ -8,20 +8,23 @@ alike.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 
 from harness.reference.abi import Ioctl
 
 ALIVE = "the guest answers"
 # One line for each program: its number, its state, its name, the call that it is in, the file that this is
-# about, and its kernel stack.  Programs without a command line are the kernel's own threads.
+# about, and its kernel stack.  Programs without a command line are the kernel's own threads.  Names may hold
+# anything, what parts the fields and lines here too.
 SCRIPT = r"""
 for p in /proc/[0-9]*; do
   [ -n "$(tr '\0' ' ' <$p/cmdline)" ] || continue
   read -r call <$p/syscall; set -- $call
-  file=$(readlink $p/fd/$(($2)))
+  file=$(readlink $p/fd/$(($2)) | tr '|\n' '? ')
+  name=$(tr '|\n' '? ' <$p/comm)
   stack=$(sed 's/^\[<0>\] //' $p/stack | tr '\n' ';')
-  echo "${p#/proc/}|$(sed -n 's/^State:.\([A-Z]\).*/\1/p' $p/status)|$(cat $p/comm)|$call|$file|$stack"
+  echo "${p#/proc/}|$(sed -n 's/^State:.\([A-Z]\).*/\1/p' $p/status)|$name|$call|$file|$stack"
 done 2>/dev/null
 """
 # arch/x86/entry/syscalls/syscall_64.tbl: calls whose first argument is a file.
@@ -85,7 +88,7 @@ def lock_in(stack: str) -> str:
 def programs(listing: str) -> list[Program]:
     """Read what :data:`SCRIPT` wrote; a line that is none is left out: the guest is hostile."""
     found = []
-    for line in listing.splitlines():
+    for line in listing.split("\n"):
         parts = line.split("|")
         if len(parts) != 6 or not parts[0].isdecimal():
             continue
@@ -95,13 +98,23 @@ def programs(listing: str) -> list[Program]:
         except ValueError:
             continue
         frames = tuple(filter(None, stack.split(";")))
-        found.append(Program(int(pid), state, name, number, request & 0xFFFFFFFF, file, frames))
+        found.append(
+            Program(int(pid), state, name.rstrip(), number, request & 0xFFFFFFFF, file.rstrip(), frames)
+        )
     return found
 
 
 def told(listing: str, command: str) -> str:
     """Return where a program has got stuck, that of ``command`` first, and that the guest answers."""
     stuck = [program for program in programs(listing) if program.stuck]
-    first = command.partition(" ")[0].rpartition("/")[2][:_COMM]
+    first = _program(command).rpartition("/")[2][:_COMM]
     stuck.sort(key=lambda program: program.name != first)
     return f"{ALIVE}, but {stuck[0]}" if stuck else ALIVE
+
+
+def _program(command: str) -> str:
+    """Return the first word of a command, which has blanks in it if it is quoted."""
+    try:
+        return next(iter(shlex.split(command)), "")
+    except ValueError:
+        return command.partition(" ")[0]

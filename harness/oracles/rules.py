@@ -60,6 +60,16 @@ def _rule(kind: Kind, *patterns: str, end: str = "") -> Rule:
     )
 
 
+def _first(pattern: str, then: str) -> str:
+    """Return what matches the first place of a pattern, small letters or not, and something after it.
+
+    A second place is never looked for: a long line that has many would be looked through as many times.
+    """
+    return rf"(?i:^(?>.*?{pattern}).*{then})"
+
+
+# A task's name may have blanks and signs in it, or be empty: prctl(2), PR_SET_NAME; TASK_COMM_LEN.
+_COMM = r".{0,15}"
 _LINE = r"^={20,}$"
 _TRACE = r"^</TASK>$"
 
@@ -83,13 +93,13 @@ KERNEL_RULES = (
         r"rcu: \w+ kthread (?:starved for|timer wakeup didn't happen for)",
     ),
     # kernel/hung_task.c
-    _rule(Kind.HUNG_TASK, r"INFO: task \S+ blocked (?:for more than|in I/O wait for more than) \d+ seconds"),
+    _rule(Kind.HUNG_TASK, rf"INFO: task {_COMM}:\d+ blocked (?:in I/O wait )?for more than \d+ seconds"),
     # kernel/locking/lockdep.c, lib/debug_locks.c, kernel/locking/spinlock_debug.c
     _rule(
         Kind.LOCKING,
         r"WARNING: (?:possible (?:circular|recursive|irq)|inconsistent lock|bad (?:unlock|contention))",
         r"WARNING: (?:suspicious RCU|held lock|lock held|[Nn]ested lock|HARDIRQ-safe|SOFTIRQ-safe)",
-        r"WARNING: \S+ still has locks held!",
+        rf"WARNING: {_COMM}/\d+ still has locks held!",
         r"\[ BUG: Invalid wait context \]",
         r"INFO: trying to register non-static key",
         r"INFO: lockdep is turned off",
@@ -121,8 +131,9 @@ KERNEL_RULES = (
         r"BUG: Bad (?:page (?:state|map|cache)|rss-counter state)",
         r"BUG: non-zero pgtables_bytes",
     ),
-    # mm/slub.c, with the cache's name: "BUG kmalloc-64 (Tainted: ...): Redzone overwritten"
-    _rule(Kind.SLAB, r"\bBUG [\w-]+ \((?:Not tainted|Tainted)"),
+    # mm/slub.c, with the cache's name, in which anything may be, and print_tainted() of kernel/panic.c: "BUG
+    # kmalloc-64 (Tainted: G    B  O      ): Redzone overwritten"
+    _rule(Kind.SLAB, r"\bBUG .{1,100} \((?:Not tainted|Tainted: [A-Z ]{1,40})\): \S"),
     # arch/x86/mm/fault.c, arch/x86/kernel/dumpstack.c and traps.c: "Oops: 0002 [#1]", "divide error: 0000
     # [#1]", "general protection fault, ...: 0000 [#1]", "PANIC: double fault"; arch/arm64/mm/fault.c
     _rule(
@@ -162,7 +173,7 @@ KERNEL_RULES = (
     _rule(
         Kind.VIRTIO,
         r"\bid \d+ (?:is not a head|out of range)",
-        r"(?i:\bvirt(?:io|queue)\b.*\bbroken\b)",
+        _first(r"\bvirt(?:io|queue)\b", r"\bbroken\b"),
         r"(?i:^virtio[\w-]*(?: [\w:.-]+)?: .*\berror\b)",
         r"(?i:^(?:virtio|vring)[\w-]*(?: [\w:.-]+)?: .*\b(?:bogus|bad virtqueue length)\b)",
     ),
@@ -179,7 +190,7 @@ QEMU_RULES = (
         r"Desc next is \d+",
         r"Invalid size for indirect buffer table",
         r"Cannot map descriptor ring",
-        r"(?i:\bvirtio\w*[- ].*\b(?:incorrect|invalid|bogus|missing|broken|error)\b)",
+        _first(r"\bvirtio\w*[- ]", r"\b(?:incorrect|invalid|bogus|missing|broken|error)\b"),
     ),
     # A QEMU that was built with sanitizers
     _rule(Kind.UNDEFINED, r"runtime error: ", r"ERROR: \w+Sanitizer"),

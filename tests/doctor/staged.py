@@ -47,6 +47,7 @@ def stage(root: Path, files: Mapping[str, str] | None = None, **wishes: Any) -> 
         "which": lambda name: f"/usr/bin/{name}",
         "run": says({}),
         "kvm": lambda: OPENS,
+        "has_group": lambda _: True,
         "memfd": str,
         "now": lambda: NOW,
     }

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import grp
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.doctor import kvm
 from harness.doctor.check import Status
-from harness.doctor.surroundings import Device
+from harness.doctor.surroundings import Device, Surroundings
 from harness.errors import SetupError
 from harness.machine import Accelerator, Proof
 from harness.machine.accelerator import Access
@@ -56,6 +57,21 @@ def test_no_permission(tmp_path: Path, group: str, mode: int, etc: str, mine: se
     assert (check.status, check.seen, check.cure) == (Status.WARN, DENIED.reason, cure)
     # It stops the one who insists.
     assert kvm.device(here, "kvm").status is Status.FAIL
+
+
+@pytest.mark.parametrize(("uid", "sudo"), [(1000, "sudo "), (0, "")])
+def test_no_permission_and_no_group(tmp_path: Path, uid: int, sudo: str) -> None:
+    wishes: dict[str, Any] = {"uid": uid, "kvm": lambda: Device(DENIED, "104", 0o660)}
+    check = kvm.device(stage(tmp_path, INTEL, has_group=lambda name: name != "kvm", **wishes), "auto")
+    assert check.cure.startswith(f"{sudo}sh -c 'groupadd -f -r kvm && chgrp kvm /dev/kvm && chmod 660 ")
+    assert check.cure.endswith(f", and {JOIN}")
+    assert "groupadd" not in kvm.device(stage(tmp_path, INTEL, **wishes), "auto").cure
+
+
+def test_a_group_is_looked_up_in_the_database() -> None:
+    here = Surroundings()
+    assert here.has_group(grp.getgrgid(0).gr_name)
+    assert not here.has_group("no such group")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def limited(which: int, soft: int, hard: int = NO) -> Callable[[int], tuple[int,
             64,
             64,
             Status.FAIL,
-            "as root: echo 'alice - nofile 1024' >/etc/security/limits.d/harness.conf, then log in again",
+            "as root: echo 'alice - nofile 1024' >>/etc/security/limits.d/harness.conf, then log in again",
         ),
         (512, NO, Status.WARN, "ulimit -Sn 1024"),
         (1024, 1024, Status.OK, ""),
@@ -105,6 +105,31 @@ def test_limited_addresses(tmp_path: Path) -> None:
     assert limits.sizes(large).status is Status.OK
     assert limits.sizes(large, Flavour.ASAN).status is Status.FAIL
     assert limits.sizes(stage(tmp_path), Flavour.ASAN).status is Status.OK
+
+
+GB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("flavour", "soft", "hard", "cure"),
+    [
+        (Flavour.PLAIN, GB, NO, "ulimit -Sv unlimited, before the harness is started"),
+        (Flavour.ASAN, 8 * GB, NO, "ulimit -Sv unlimited, before the harness is started"),
+        (Flavour.PLAIN, GB, 8 * GB, "ulimit -Sv 8388608, before the harness is started"),
+        (Flavour.PLAIN, GB, 2 * GB, limits.LOG_IN.format(2048)),
+        (Flavour.ASAN, 8 * GB, 8 * GB, limits.LOG_IN.format(8192)),
+    ],
+)
+def test_the_cure_of_limited_addresses_heeds_the_hard_limit(
+    tmp_path: Path, flavour: Flavour, soft: int, hard: int, cure: str
+) -> None:
+    check = limits.sizes(stage(tmp_path, limit=limited(resource.RLIMIT_AS, soft, hard)), flavour)
+    assert (check.status, check.cure) == (Status.FAIL, cure)
+
+
+def test_the_cure_of_short_files_heeds_the_hard_limit(tmp_path: Path) -> None:
+    check = limits.sizes(stage(tmp_path, limit=limited(resource.RLIMIT_FSIZE, 100 * MB, 100 * MB)))
+    assert check.cure.startswith(f"as root: echo 'alice - fsize {MB}' >>/etc/")
 
 
 def test_memory_of_the_machine(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.errors import MachineError, QemuExitError, WaitTimeoutError
-from harness.machine.console import KernelLog, LogLine
+from harness.machine.console import LINE_LIMIT, KernelLog, LogLine
 from harness.machine.deadlines import Deadlines
 from harness.machine.lifeline import Lifeline
 
@@ -131,3 +131,44 @@ def test_settled_means_that_the_subscribers_have_heard_it(log: KernelLog) -> Non
             assert seen[-1] == str(number)
         theirs.close()
         assert log.wait_closed(5)
+
+
+@pytest.mark.parametrize("size", [16, 1000, LINE_LIMIT, LINE_LIMIT + 1, 1 << 20])
+def test_a_line_without_an_end_is_told_in_lines_of_the_limit(log: KernelLog, size: int) -> None:
+    seen: list[LogLine] = []
+    log.subscribe(seen.append)
+    data = b"a" * LINE_LIMIT + b"b" * LINE_LIMIT + b"rest"
+    for start in range(0, len(data), size):
+        log.feed(data[start : start + size])
+    assert log.lines == ("a" * LINE_LIMIT, "b" * LINE_LIMIT, "rest")
+    assert [line.number for line in seen if line.complete] == [0, 1]
+    # No piece is told with more of what came before it than that.
+    assert max(len(line.text) for line in seen) == LINE_LIMIT
+    log.feed(b" of it\nnext\n")
+    assert [(line.number, line.text) for line in log.entries[2:]] == [(2, "rest of it"), (3, "next")]
+
+
+def test_a_line_that_is_as_long_as_it_may_be_is_one(log: KernelLog) -> None:
+    log.feed(b"x" * LINE_LIMIT)
+    assert log.mark() == 0
+    log.feed(b"\n\n")
+    assert [len(line.text) for line in log.entries] == [LINE_LIMIT, 0]
+
+
+def test_a_wait_looks_at_each_line_once(log: KernelLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    since = KernelLog._since
+    feeder = threading.Thread(target=log.feed, args=(b"dy\n",))
+
+    def count(self: KernelLog, mark: int) -> tuple[str, ...]:
+        if not looked:
+            # It comes when the look is over, and the lock is free.
+            feeder.start()
+        looked.append(len(since(self, mark)))
+        return since(self, mark)
+
+    monkeypatch.setattr(KernelLog, "_since", count)
+    log.feed(b"line\n" * 1000 + b"rea")
+    assert log.wait_for("^ready$", Deadlines().start(5, "the line"))
+    feeder.join()
+    assert (looked[0], looked[-1]) == (1001, 1)

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pexpect
+import pexpect.expect
 import pytest
 
 from harness.errors import GuestPanicError, MachineError, WaitTimeoutError
@@ -150,3 +151,20 @@ def test_a_command_in_the_shell(ends: Ends, output: str) -> None:
     result = ends.shell.run("it's a 'command'; false")
     timer.join()
     assert (result.status, result.stdout) == (3, output.replace("\r\n", "\n"))
+
+
+def test_much_output_of_a_command_is_searched_once(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows: list[int] = []
+    search = pexpect.expect.Expecter.do_search
+
+    def count(self: pexpect.expect.Expecter[str], window: str, fresh: int) -> int | None:
+        windows.append(len(window))
+        return search(self, window, fresh)
+
+    monkeypatch.setattr(pexpect.expect.Expecter, "do_search", count)
+    output = "x" * 2_000_000 + "\n"
+    timer = ends.later(lambda: play_shell(ends.guest, output, 3))
+    result = ends.shell.run("something")
+    timer.join()
+    assert (result.status, result.stdout) == (3, output)
+    assert sum(windows) < 2 * len(output)

@@ -15,7 +15,7 @@ from harness.errors import GuestPanicError, MachineError, WaitTimeoutError
 from harness.machine.deadlines import Deadlines
 from harness.machine.lifeline import Lifeline
 from harness.machine.programs import RunsPrograms
-from harness.machine.remote import RemoteProcess
+from harness.machine.remote import OutputStream, RemoteProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,3 +235,27 @@ def test_a_guest_that_is_lost_while_it_is_written_to_is_an_error(
     program.lifeline.cut(GuestPanicError("running the guest", "it panicked"))
     with pytest.raises(GuestPanicError):
         Deaf(program).run("prog", stdin="hello\n")
+
+
+class Sought(bytearray):
+    """Counts the bytes that were searched for the end of a line."""
+
+    bytes_looked_at = 0
+
+    def find(self, *args: Any) -> int:
+        self.bytes_looked_at += len(self) - args[1]
+        return super().find(*args)
+
+
+def test_a_line_without_an_end_is_searched_once() -> None:
+    stream = OutputStream("standard output", threading.Condition())
+    stream._data = sought = Sought()
+    stream.feed(b"one\n")
+    assert stream.take_line() == b"one\n"
+    for _ in range(100):
+        stream.feed(b"x" * 10)
+        assert stream.take_line() is None
+    assert sought.bytes_looked_at <= 4 + 1000
+    stream.feed(b"\ntwo\n")
+    assert stream.take_line() == b"x" * 1000 + b"\n"
+    assert stream.take_line() == b"two\n"

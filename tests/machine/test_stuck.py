@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import subprocess
+from typing import TYPE_CHECKING
+
 import pytest
 
-from harness.machine.stuck import programs, told
+from harness.machine.stuck import SCRIPT, programs, told
 from harness.reference.abi import Ioctl
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WAITS = "104|S|sh|7 0x1 0x2||do_sys_poll+0x1/0x2;"
 FREE = (
@@ -47,3 +53,45 @@ def test_what_cannot_be_woken_is_stuck_in_any_call() -> None:
 def test_a_hostile_guest_is_not_believed(line: str) -> None:
     assert programs(line) == []
     assert told(line, "any") == "the guest answers"
+
+
+def test_a_program_whose_name_has_a_blank_comes_first() -> None:
+    mine = FREE.replace("cryptoctl", "my prog")
+    assert "but my prog (pid 119) is in" in told(f"{LOCKED}\n{mine}", "'/usr/bin/my prog' -v")
+    # What no shell would take is still asked about.
+    assert "but other (pid 120)" in told(LOCKED, "it's")
+
+
+@pytest.mark.parametrize(
+    ("comm", "name"),
+    [
+        ("my prog\n", "my prog"),
+        ("a|b\n", "a?b"),
+        ("a\nb\n", "a b"),
+        ("a\rb\n", "a\rb"),
+        ("[x] (y)\n", "[x] (y)"),
+        ("\n", ""),
+    ],
+)
+def test_any_name_is_listed(tmp_path: Path, comm: str, name: str) -> None:
+    process = tmp_path / "33"
+    (process / "fd").mkdir(parents=True)
+    (process / "fd" / "3").symlink_to("/dev/odd|\nname")
+    files = {
+        "cmdline": "x\0-v\0",
+        "syscall": "16 0x3 0x1234 0x0 0x0 0x0 0x0 0x7ffe 0x7fff\n",
+        "stack": "[<0>] f+0x1/0x2\n[<0>] g+0x3/0x4\n",
+        "status": "Name:\tx\nState:\tD (disk sleep)\n",
+        "comm": comm,
+    }
+    for file, text in files.items():
+        (process / file).write_bytes(text.encode())
+    script = SCRIPT.replace("/proc/", f"{tmp_path}/")
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True)
+    (found,) = programs(done.stdout.decode())
+    assert (found.pid, found.state, found.name, found.call) == (33, "D", name, 16)
+    assert (found.request, found.file, found.stack) == (
+        0x1234,
+        "/dev/odd? name",
+        ("f+0x1/0x2", "g+0x3/0x4"),
+    )

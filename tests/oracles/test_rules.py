@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,39 @@ def test_qemu_may_warn_and_say_farewell(line: str) -> None:
 )
 def test_the_stamp_is_no_part_of_the_message(line: str) -> None:
     assert message(line) == "BUG: x"
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("INFO: task my prog:33 blocked for more than 120 seconds.", Kind.HUNG_TASK),
+        ("INFO: task (sd-pam) [x]:y:33 blocked for more than 30 seconds.", Kind.HUNG_TASK),
+        ("INFO: task :33 blocked in I/O wait for more than 30 seconds.", Kind.HUNG_TASK),
+        ("BUG my cache (Tainted: G    B  O      ): Redzone overwritten", Kind.SLAB),
+        ("BUG kmalloc-64 (Not tainted): Poison overwritten", Kind.SLAB),
+        ("BUG fs.inode:2 (Not tainted): Object already free", Kind.SLAB),
+        ("BUG dentry(9:a.scope) (Not tainted): Object already free", Kind.SLAB),
+        ("WARNING: my prog/33 still has locks held!", Kind.LOCKING),
+        ("WARNING: cryptoctl/33 still has locks held!", Kind.LOCKING),
+        ("watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [my prog:33]", Kind.LOCKUP),
+        ("BUG: scheduling while atomic: my prog/33/0x00000002", Kind.ATOMIC),
+        ("BUG: using smp_processor_id() in preemptible [00000000] code: my prog/33", Kind.ATOMIC),
+        ("BUG: spinlock bad magic on CPU#0, my prog/33", Kind.LOCKING),
+        ("BUG: Bad page state in process my prog  pfn:0be77", Kind.PAGE),
+        ("my prog: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)", Kind.ALLOCATION),
+        ("my prog: vmalloc error: size 4096, failed to allocate pages", Kind.ALLOCATION),
+        ("my prog invoked oom-killer: gfp_mask=0x140cca", Kind.OUT_OF_MEMORY),
+        ("Out of memory: Killed process 33 (my prog) total-vm:204840kB", Kind.OUT_OF_MEMORY),
+    ],
+)
+def test_a_name_may_have_blanks_and_signs(line: str, kind: Kind) -> None:
+    assert kind_of(f"[   20.000000] {line}") is kind
+
+
+@pytest.mark.parametrize("text", ["virtio ", "virtio- ", "INFO: task ", "BUG a (", "WARNING: ", "id 1 "])
+def test_a_long_line_is_looked_at_once(text: str) -> None:
+    line = text * (100_000 // len(text))
+    begun = time.thread_time()
+    kind_of("x" + line)
+    kind_of("x" + line, QEMU_RULES)
+    assert time.thread_time() - begun < 1
