@@ -40,6 +40,14 @@ def test_load_and_unload_twenty_times(vm, sut):
     _works(sut.cryptoctl(vm), "/dev/cryptodev0")
 
 
+@pytest.mark.machine(devices=("virtio-cryptodev-pci,queues=2,vectors=2",), cpus=2)
+def test_queues_that_share_an_interrupt(vm, sut):
+    """A device with fewer interrupts than queues works, and is unloaded without a warning of the kernel."""
+    vm.succeed(sut.unload())
+    vm.succeed(sut.load())
+    _works(sut.cryptoctl(vm), "/dev/cryptodev0")
+
+
 @pytest.mark.requirement("unload")
 def test_no_unload_while_open(vm, sut):
     """A module whose node is open cannot be unloaded; after the close it can."""

@@ -334,7 +334,7 @@ def test_a_chat_of_somebody_else(screens):
 def test_a_chat_needs_a_terminal(harness_command):
     """Without a terminal one line says so, before anything is built."""
     done = harness_command("shell", "--chat")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no terminal" in done.stderr
     assert done.stderr.count("\n") == 1
 

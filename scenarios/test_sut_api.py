@@ -175,6 +175,7 @@ def _kept(vm, work) -> dict[str, int]:
     Some memory is given back a moment later; a processor's own slabs count as full, whatever is in them: a
     few hundred objects more or less say nothing, one for each of 1200 calls does.
     """
+    numbers(vm, OBJECTS)  # gives caches back that some kernels do not fill at once again
     before = numbers(vm, OBJECTS)
     work()
     return kept_since(vm, before, 599)

@@ -94,12 +94,14 @@ static int find_queues(struct crypto_device *crdev)
 		crdev->queues[i].vq = vqs[i];
 		/* Until somebody waits. */
 		virtqueue_disable_cb(vqs[i]);
-		if (i >= crdev->first_queue && n > 1)
-			virtqueue_set_affinity(vqs[i], cpumask_of(i - crdev->first_queue));
 	}
 	ret = set_limits(crdev);
-	if (ret)
+	if (ret) {
 		crdev->vdev->config->del_vqs(crdev->vdev);
+		goto out;
+	}
+	for (i = crdev->first_queue; n > 1 && i < n; i++)
+		virtqueue_set_affinity(vqs[i], cpumask_of(i - crdev->first_queue));
 out:
 	kfree(vqs);
 	return ret;

@@ -364,6 +364,8 @@ void crypto_device_drain(struct crypto_device *crdev)
 	for (i = 0; i < crdev->num_queues; i++) {
 		struct crypto_queue *q = &crdev->queues[i];
 
+		/* del_vqs() does not, where queues share an interrupt. */
+		virtqueue_set_affinity(q->vq, NULL);
 		spin_lock_irq(&q->lock);
 		while ((req = virtqueue_detach_unused_buf(q->vq)))
 			request_finish(req, -ENODEV, 0);

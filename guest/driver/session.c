@@ -183,13 +183,12 @@ static int remote_create(struct crypto_file *file, const struct session_op *sop,
 	return ret ?: take_sizes(ses, sizes);
 }
 
-static int remote_finish(struct crypto_file *file, u32 id)
+/* Takes over the reference of @msg, a new request. */
+static int remote_finish(struct crypto_file *file, struct crypto_message *msg,
+			 u32 id)
 {
-	struct crypto_message *msg = crypto_message_alloc();
 	int ret;
 
-	if (!msg)
-		return -ENOMEM;
 	msg->read.ses = cpu_to_le32(id);
 	if (file->crdev->calls)
 		crypto_message_start(msg, WIRE_FREE, file->handle);
@@ -283,9 +282,11 @@ long crypto_session_create(struct crypto_file *file, struct session_op *sop,
 {
 	struct crypto_session *ses = kzalloc(sizeof(*ses), GFP_KERNEL_ACCOUNT);
 	struct crypto_message *msg = crypto_message_alloc();
+	/* A session that nobody can be told of has to go, whatever happens. */
+	struct crypto_message *undo = crypto_message_alloc();
 	int ret;
 
-	if (!ses || !msg) {
+	if (!ses || !msg || !undo) {
 		ret = -ENOMEM;
 		goto out;
 	}
@@ -303,11 +304,15 @@ long crypto_session_create(struct crypto_file *file, struct session_op *sop,
 		goto out;
 
 	ret = session_publish(file, ses, id);
-	if (ret == -EFAULT)
-		remote_finish(file, ses->id);
+	if (ret == -EFAULT) {
+		remote_finish(file, undo, ses->id);
+		undo = NULL;
+	}
 	if (!ret)
 		ses = NULL;
 out:
+	if (undo)
+		crypto_message_put(undo);
 	if (msg)
 		crypto_message_put(msg);
 	kfree(ses);
@@ -323,6 +328,7 @@ out:
  */
 long crypto_session_finish(struct crypto_file *file, u32 __user *arg)
 {
+	struct crypto_message *msg;
 	struct crypto_session *ses;
 	int ret;
 	u32 id;
@@ -333,9 +339,15 @@ long crypto_session_finish(struct crypto_file *file, u32 __user *arg)
 	ses = crypto_session_enter(file, id);
 	if (IS_ERR(ses))
 		return PTR_ERR(ses) == -EINVAL ? 0 : PTR_ERR(ses);
+	msg = crypto_message_alloc();
+	if (!msg) {
+		/* As if nothing had been asked: it can be asked again. */
+		crypto_session_leave(file, ses);
+		return -ENOMEM;
+	}
 	ses->dead = true;
 	session_remove(file, ses);
-	ret = remote_finish(file, id);
+	ret = remote_finish(file, msg, id);
 	crypto_session_leave(file, ses);
 	crypto_session_put(ses);
 	return ret;

@@ -91,7 +91,7 @@ def tasks() -> list[Task]:
     found: list[Task] = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error), process.oneshot():
-            if process.status() == psutil.STATUS_ZOMBIE:
+            if process.status() == psutil.STATUS_ZOMBIE or not _sees_our_files(process.pid):
                 continue
             command = tuple(process.cmdline())
             # Only a QEMU's parent is of interest, and looking is not free.
@@ -99,6 +99,14 @@ def tasks() -> list[Task]:
             uid, threads = process.uids().real, process.num_threads()
             found.append(Task(process.pid, uid, command, parent, threads))
     return found
+
+
+def _sees_our_files(pid: int) -> bool:
+    """Return whether a process has our root: a run directory in a container cannot be looked at from here."""
+    try:
+        return Path(f"/proc/{pid}/root").samefile("/")
+    except OSError:
+        return True  # somebody else's, or it has ended
 
 
 def _program(process: psutil.Process | None) -> str:

@@ -28,6 +28,10 @@ _FRAME = re.compile(r"^\s+\[<[0-9a-fx]+>\] (\S+)(?: \[(\w+)\])?", re.MULTILINE)
 # A function of a module that was unloaded meanwhile has no name; Documentation/x86/x86_64/mm.rst.
 _OF_MODULES = range(0xFFFF_FFFF_A000_0000, 0xFFFF_FFFF_FF00_0000)
 
+# They leak for whoever calls them: a class that lacks memory to be registered keeps its name
+# (drivers/base/class.c before Linux 6.4).
+_KERNELS_OWN = frozenset({"__class_register"})
+
 
 @dataclass(frozen=True)
 class Leak:
@@ -59,6 +63,8 @@ def parse(report: str) -> list[Leak]:
 
 def _function(text: str) -> str:
     for place, module in _FRAME.findall(text):
+        if place.partition("+")[0] in _KERNELS_OWN:
+            return ""
         if module:
             return f"{place.partition('+')[0]}() of {module}"
         if re.fullmatch(r"0x[0-9a-f]{16}", place) and int(place, 16) in _OF_MODULES:

@@ -40,6 +40,11 @@ def test_leaks_of_the_kernel_itself_do_not_count() -> None:
     ]
 
 
+def test_what_the_kernel_leaks_for_a_module_does_not_count() -> None:
+    registering = "    [<0000000099887766>] __class_register+0x114/0x450\n"
+    assert parse(HEAD + KERNELS + registering + OURS) == []
+
+
 def test_a_module_that_is_gone_is_one_all_the_same() -> None:
     (leak,) = parse(HEAD + GONE)
     assert "no longer loaded" in leak.function
