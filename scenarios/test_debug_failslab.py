@@ -89,6 +89,8 @@ UNBIND = "/sys/bus/virtio/drivers/{module}/unbind"
 SAID = (
     r"probe of \S+ failed with error|kobject_add_internal failed|\bvmalloc error: size \d+, "
     r"|WARNING: .* remove_proc_entry\+"
+    # Without a folder of its own the module's link goes to sysfs' root, and stays: drivers/base/module.c
+    r"|sysfs: cannot create duplicate filename '//virtio:"
 )
 
 
