@@ -258,5 +258,5 @@ def test_a_file_that_cannot_be_read_is_wrong_usage(
         file.mkdir()
     assert main(["replay", str(file), f"--cache-dir={tmp_path}"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"harness: {file}: ")
+    assert err.startswith(f"harness: reading a trace: {file}: ")
     assert err.count("\n") == 1
