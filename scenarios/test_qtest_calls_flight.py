@@ -271,6 +271,17 @@ def begin_long(driver, ses, queue):
     return ring
 
 
+def test_a_long_request_does_not_hold_the_others_up(simple):
+    """Another queue's request is answered while a long one is at work: QEMU's main loop is free."""
+    driver = simple(f"queues=2,max-request={64 * MIB}").driver
+    session = CallSession(0, cipher=Cipher.DES3_CBC, key=bytes(range(24)))
+    ses = struct.unpack_from("<I", driver.send(session.readable, session.initial, queue=1).written[0])[0]
+    long = begin_long(driver, ses, 0)
+    assert result_of(driver.send(wire.Open().readable, wire.Open().initial, queue=1).written) == 1
+    assert not long.take(), "the others waited until the long request was answered: the main loop works on it"
+    long.wait()
+
+
 def test_files_that_are_closed_at_work_are_limited(simple):
     """A guest that closes files whose requests are at work has twice as many as its limit, and no more."""
     driver = simple(f"queues=3,max-open-files=1,max-request={64 * MIB}").driver

@@ -205,6 +205,34 @@ def test_2_7_5_more_room_than_an_answer_needs(cryptodev_any, size):
     assert result_of(done.written) == -errno.EINVAL
 
 
+def test_no_address_of_the_host_in_an_answer(cryptodev_any):
+    """CIOCGSESSION gives back what was sent but for the id: no address of the host in its pointers."""
+    driver = cryptodev_any
+    operation = SessionOp(cipher=Cipher.AES_CBC, keylen=16, key=0x1111_2222_3333, mackey=0x4444_5555_6666)
+    (filled, _) = driver.send(*_sides(wire.Session(driver.open(), operation, KEY))).written
+    told = SessionOp.unpack(filled)
+    assert (told.key, told.mackey) == (operation.key, operation.mackey), (
+        "an address of the host in session_op"
+    )
+
+
+def test_no_address_of_the_host_in_a_request(cryptodev_any):
+    """CIOCCRYPT leaves the crypt_op that it reads as it is: no address of the host is stored there.
+
+    The driver holds every byte that the device may only read against what was there before.
+    """
+    driver = cryptodev_any
+    handle = driver.open()
+    ses = driver.session(handle, KEY)
+    operation = CryptOp(ses=ses, op=Op.ENCRYPT, len=16, src=0x1111_2222_3333, dst=0x4444_5555_6666)
+    done = driver.send(*_sides(wire.Crypt(handle, operation, DATA, IV)))
+    assert result_of(done.written) == 0
+
+
+def _sides(request):
+    return list(request.readable), list(request.initial)
+
+
 def test_2_7_4_1_buffers_that_overlap(cryptodev):
     """2.7.5: source and destination in the same memory, shifted or not, give what separate ones would."""
     driver = cryptodev
