@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ from harness.qtest.player import replay
 from harness.sut import looking, manifest, mutants, selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 FAILED = 1
 MISUSED = 2
@@ -192,24 +193,31 @@ def _told(built: object) -> str:
     return f"{type(built).__name__}: {path}"
 
 
-def _shell(options: argparse.Namespace) -> int:
+class _WrongUsageError(ValueError):
+    """What was typed cannot be done as it is; ends with :data:`MISUSED`."""
+
+
+@contextlib.contextmanager
+def _wrong_usage() -> Iterator[None]:
+    """Take an error of the set-up for wrong usage, where status 1 says what was found, or what survived."""
     try:
-        into_commands.refuse_misuse(options)
+        yield
     except SetupError as error:
-        print(f"harness: {error}", file=sys.stderr)
-        return MISUSED
+        raise _WrongUsageError(str(error)) from error
+
+
+def _shell(options: argparse.Namespace) -> int:
+    with _wrong_usage():
+        into_commands.refuse_misuse(options)
     return into_commands.shell(options, _artifacts(options))
 
 
 def _replay(options: argparse.Namespace) -> int:
     if into_commands.is_test(options.file):
         return into_commands.replay_test(options)
-    try:
+    with _wrong_usage():
         into_commands.refuse_misuse(options)
         trace = into_commands.trace_of(options.file)
-    except SetupError as error:
-        print(f"harness: {error}", file=sys.stderr)
-        return MISUSED
     try:
         replay(trace, _artifacts(options).qemu(), timeout_scale=options.timeout_scale or timeout_scale())
     except Finding as finding:
@@ -284,16 +292,12 @@ def _fuzz(options: argparse.Namespace) -> int:
     from harness.bench import outputs  # noqa: PLC0415 -- as above
     from harness.fuzz import command  # noqa: PLC0415
 
-    try:
+    with _wrong_usage():
         outputs.make_folder(options.findings)
         for path in (options.json, options.findings / ".finding"):
             if path is not None:
                 outputs.require_writable(path)
         corpus = command.traces_of(options.corpus) if options.corpus is not None else []
-    except SetupError as error:
-        # Status 1 says that something was found.
-        print(f"harness: {error}", file=sys.stderr)
-        return MISUSED
     artifacts = _artifacts(options)
     plan = command.plan_of(options, artifacts.settings.flavour)
     figures = command.fuzz(plan, artifacts.qemu(), Progress(), corpus)
@@ -314,12 +318,8 @@ def _mutants(options: argparse.Namespace) -> int:
             print(f"{mutant.name}: {mutant.part}: {mutant.breaks}")
         return 0
     if options.json is not None:
-        try:
+        with _wrong_usage():
             outputs.require_writable(options.json)
-        except SetupError as error:
-            # Status 1 says that one survived.
-            print(f"harness: {error}", file=sys.stderr)
-            return MISUSED
     runner = Runner(passed_on(options))
     report = mutants_command.try_all(chosen, runner, Progress(), options.n)
     Console().print(mutants_command.table(report), highlight=False)
@@ -335,16 +335,12 @@ def _grade(options: argparse.Namespace) -> int:
     from harness.grade.page import page  # noqa: PLC0415
     from harness.grade.report import shown  # noqa: PLC0415
 
-    try:
+    with _wrong_usage():
         outputs.require_different(options.file, options.json, options.html)
         for path in filter(None, (options.json, options.html)):
             outputs.require_writable(path)
         words = [*passed_on(options, "kernel"), *(f"--requirement={name}" for name in options.only)]
         grade = grade_command.Grader.of(options.file, words, Progress(), options.n).grade()
-    except SetupError as error:
-        # Status 1 says that a requirement is not met.
-        print(f"harness: {error}", file=sys.stderr)
-        return MISUSED
     Console().print(shown(grade), highlight=False)
     if options.json is not None:
         outputs.write(options.json, grade.text())
@@ -393,6 +389,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         return FAILED
+    except _WrongUsageError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return MISUSED
     except KeyboardInterrupt:
         print("harness: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -70,8 +70,7 @@ class Flavour(enum.StrEnum):
             # Quoted: a colon or a space would end the value.
             ("LSAN_OPTIONS", f"suppressions='{repository / SUPPRESSIONS}':print_suppressions=0"),
         )
-        theirs = {name: os.environ.get(name, "") for name, _ in ours}
-        return tuple((name, f"{value}:{theirs[name]}" if theirs[name] else value) for name, value in ours)
+        return joined(ours, ((name, os.environ[name]) for name, _ in ours if os.environ.get(name)))
 
 
 def joined(first: Iterable[tuple[str, str]], then: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

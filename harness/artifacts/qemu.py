@@ -21,7 +21,7 @@ from harness.artifacts.cache import NotBuiltError, Recipe
 from harness.artifacts.compile import INSTALL_CURE, compiler_version, source_files
 from harness.artifacts.debian import GoneError
 from harness.artifacts.digest import file_digest, key_of
-from harness.artifacts.flavour import Flavour
+from harness.artifacts.flavour import Flavour, joined
 from harness.artifacts.foreign import DoesNotBuildError
 from harness.artifacts.process import Job, run
 from harness.artifacts.qemu_foreign import WHAT, device_overlay, finding, not_known, tapped_overlay
@@ -287,8 +287,8 @@ class QemuBuilder:
             return DoesNotBuildError(WHAT, f"QEMU ends at once: {said}", log=str(log))
 
         log = self._logs / f"{tree.name}-devices.log"
-        environment = dict(self._settings.flavour.environment(REPOSITORY))
-        environment["ASAN_OPTIONS"] = f"{environment.get('ASAN_OPTIONS', '')}:detect_leaks=0".lstrip(":")
+        flavour = self._settings.flavour.environment(REPOSITORY)
+        environment = dict(joined(flavour, [("ASAN_OPTIONS", "detect_leaks=0")]))
         job = Job("asking QEMU for its devices", log, LIST_SECONDS, environment=environment, explain=explain)
         missing = not_known(device, run([binary, "-machine", "none", "-device", "help"], job))
         if missing is not None:

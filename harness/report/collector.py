@@ -42,7 +42,7 @@ def _folder(text: str) -> Path:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin the report, before anything is built."""
-    asked = config.getoption("--report") or os.environ.get(VARIABLE) or None
+    asked = config.getoption("--report") or os.environ.get(VARIABLE)
     # What a test starts is no part of this report.
     patch = pytest.MonkeyPatch()
     patch.delenv(VARIABLE, raising=False)

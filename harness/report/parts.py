@@ -46,7 +46,7 @@ class Folder:
 
     @property
     def _parts(self) -> Path:
-        return self.path / _PARTS.format(self.token)
+        return _parts_of(self.path, self.token)
 
     def begin(self) -> None:
         """Remove the report of an earlier run: what of this one is not written is not there.
@@ -86,12 +86,16 @@ class Folder:
 
 def is_here(folder: Path, token: str) -> bool:
     """Return whether a folder of this name on this machine is the one that a run has begun."""
-    return (folder / _PARTS.format(token) / token).is_file()
+    return (_parts_of(folder, token) / token).is_file()
 
 
 def part_of(folder: Path, token: str, who: str) -> Part:
     """Return the part of one process in a folder that another one has begun."""
-    return Part(folder / _PARTS.format(token) / f"{who}.part")
+    return Part(_parts_of(folder, token) / f"{who}.part")
+
+
+def _parts_of(folder: Path, token: str) -> Path:
+    return folder / _PARTS.format(token)
 
 
 class Part:
