@@ -17,6 +17,7 @@ from harness.artifacts import REPOSITORY
 from harness.report.conclusion import Conclusion
 from harness.report.model import TestRecord, loads
 from harness.report.parts import Folder, Part
+from tests.report import pytest_inside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,23 +91,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _run(folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    plugins = ["-p", "harness.plugin", "-p", "no:cacheprovider", "-p", "no:randomly", "-c", "/dev/null"]
-    # Whoever runs us may be on GitHub, may be reporting, and may have had Ctrl-C ignored.
-    clean = {
-        key: value for key, value in os.environ.items() if not key.startswith(("GITHUB_", "HARNESS_REPORT"))
-    }
-    return subprocess.run(
-        [
-            *("env", "--default-signal=INT", sys.executable, "-m", "pytest"),
-            *(*plugins, f"--rootdir={folder}", *options, "test_inner.py"),
-        ],
-        cwd=folder,
-        env={**clean, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1", **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return pytest_inside.run(folder, *options, "test_inner.py", **variables)
 
 
 def _records(folder: Path) -> dict[str, TestRecord]:

@@ -3,36 +3,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.artifacts import REPOSITORY
 from harness.report.model import loads
+from tests.report import pytest_inside
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FINE = "def test_fine():\n    pass\n"
-
-
-def _run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    plugins = ["-p", "harness.plugin", "-p", "no:cacheprovider", "-p", "no:randomly", "-c", "/dev/null"]
-    clean = {
-        name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "HARNESS_"))
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *plugins, f"--rootdir={folder}", *words],
-        cwd=folder,
-        env={**clean, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1", **variables},
-        capture_output=True,
-        check=False,
-        timeout=120,
-        text=True,
-    )
 
 
 def _page(folder: Path) -> str:
@@ -43,7 +24,7 @@ def _page(folder: Path) -> str:
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, options: tuple[str, ...]) -> None:
     (tmp_path / "test_broken.py").write_text("import nosuchmodule\n")
     (tmp_path / "test_fine.py").write_text(FINE)
-    done = _run(tmp_path, "--report=report", "--continue-on-collection-errors", *options)
+    done = pytest_inside.run(tmp_path, "--report=report", "--continue-on-collection-errors", *options)
     assert done.returncode == 1, done.stdout
     lines = (tmp_path / "report" / "tests.jsonl").read_text().splitlines()
     found = {record.name: record for record in map(loads, lines)}
@@ -66,7 +47,7 @@ def test_a_run_that_ends_before_its_tests_says_why(tmp_path: Path) -> None:
         "def pytest_collection_finish():\n"
         "    pytest.exit('proving KVM: it is not there -- leave out --accel', returncode=3)\n"
     )
-    done = _run(tmp_path, "--report=report")
+    done = pytest_inside.run(tmp_path, "--report=report")
     assert done.returncode == 3
     said = "proving KVM: it is not there -- leave out --accel"
     assert '<h1 class="failed">No test ran</h1>' in _page(tmp_path)
@@ -77,16 +58,18 @@ def test_a_run_that_ends_before_its_tests_says_why(tmp_path: Path) -> None:
 
 def test_an_earlier_report_outlives_a_run_that_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test_fine.py").write_text(FINE)
-    assert _run(tmp_path, "--report=report").returncode == 0
+    assert pytest_inside.run(tmp_path, "--report=report").returncode == 0
     before = _page(tmp_path)
-    assert _run(tmp_path, "--report=report", "nowhere.py").returncode == pytest.ExitCode.USAGE_ERROR
+    assert (
+        pytest_inside.run(tmp_path, "--report=report", "nowhere.py").returncode == pytest.ExitCode.USAGE_ERROR
+    )
     assert _page(tmp_path) == before
     assert not list((tmp_path / "report").glob(".parts-*"))
 
 
 def test_no_name_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "test_fine.py").write_text(FINE)
-    done = _run(tmp_path, "--report=")
+    done = pytest_inside.run(tmp_path, "--report=")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "argument --report: it names no folder" in done.stderr
     assert not (tmp_path / "index.html").exists()
@@ -96,7 +79,7 @@ def test_what_utf8_cannot_hold_is_shown_as_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "test_odd.py").write_text(
         "def test_odd():\n    raise AssertionError('said ' + b'\\xff'.decode(errors='surrogateescape'))\n"
     )
-    done = _run(tmp_path, "--report=report", PYTHONIOENCODING="utf-8:backslashreplace")
+    done = pytest_inside.run(tmp_path, "--report=report", PYTHONIOENCODING="utf-8:backslashreplace")
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert "said ‹U+DCFF›" in _page(tmp_path)
@@ -110,7 +93,7 @@ def test_a_guest_drives_no_terminal(tmp_path: Path) -> None:
         "def test_hostile():\n"
         "    raise MachineError('asking', 'no', evidence=('a\\x1b[2Jb\\r::error::injected\\x9b2J',))\n"
     )
-    done = _run(tmp_path, "--report=report", GITHUB_ACTIONS="true")
+    done = pytest_inside.run(tmp_path, "--report=report", GITHUB_ACTIONS="true")
     assert done.returncode == 1
     assert not {"\x1b", "\r", "\x9b"}.intersection(done.stdout)
     assert "    | a‹ESC›[2Jb‹U+000D›::error::injected‹U+009B›2J" in done.stdout.splitlines()
